@@ -51,6 +51,12 @@ class ModelFile:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     signatures: tuple[Signature, ...]
+    height_multiple: int | None = None
+    """Not None: the graph holds no height, so the input may be resized before allocation to
+    any multiple of this many pixels, with ``resize_tensor_input``, and XNNPACK still takes it
+    whole. None: only the heights of the signatures."""
+    width_multiple: int | None = None
+    """The same for the width."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
