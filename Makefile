@@ -1,0 +1,76 @@
+# edgeocr: `make demo` and `make test` need Python 3.11 or newer, pip and make; the rest they
+# install into .venv. Nothing is done twice: delete .venv or bundles/ to start afresh.
+
+# The first of these that really runs and is new enough; `make PYTHON=/path/to/python` decides.
+PYTHON ?= $(shell for candidate in python3.11 python3.12 python3.13 python3; do \
+	$$candidate -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& { echo $$candidate; break; }; done)
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -q
+BUNDLE := bundles/ppocrv4-int8
+SAMPLES := docs/samples/receipt.jpg docs/samples/printed_page.png
+
+.DELETE_ON_ERROR:
+.PHONY: help demo test env convert-env lint types unit wheel-check clean
+
+help:
+	@echo 'make demo         convert the official PP-OCRv4 models to INT8 and read two sample images'
+	@echo 'make test         environment, lint, types, tests'
+	@echo 'make wheel-check  build the wheel, install it on every Python that is here, read an image'
+	@echo 'make convert-env  only the environment of edgeocr-convert, in $(VENV)'
+	@echo 'make clean        remove the environment, caches and the demo'"'"'s pictures; keep bundles/'
+
+demo: $(BUNDLE)/bundle.json
+	$(BIN)/edgeocr read $(SAMPLES) --bundle $(BUNDLE) --draw demo
+	@echo 'The pictures with boxes and texts are in demo/'
+
+test: lint types unit
+
+convert-env: $(VENV)/convert.stamp
+env: $(VENV)/dev.stamp
+
+lint: $(VENV)/dev.stamp
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: $(VENV)/dev.stamp
+	$(BIN)/mypy
+
+unit: $(VENV)/dev.stamp
+	$(BIN)/pytest
+
+wheel-check: $(VENV)/pip.stamp
+	$(BIN)/python tests/wheel_check.py
+
+$(BUNDLE)/bundle.json: | $(VENV)/convert.stamp
+	$(BIN)/edgeocr-convert official ppocrv4 --out $(BUNDLE)
+
+# A stamp says that a step ended well; a venv that was interrupted half-way has none.
+# Debian splits ensurepip from Python: without it, the pip that is there fills the new venv.
+$(VENV)/pip.stamp:
+	@$(or $(PYTHON),false) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo 'edgeocr needs Python 3.11 or newer here, and found none that runs.' >&2; \
+		echo 'Install one, or name it: make PYTHON=/path/to/python $(MAKECMDGOALS)' >&2; exit 2; }
+	@rm -rf $(VENV)
+	@echo 'Making $(VENV) with $(PYTHON)'
+	@if $(PYTHON) -c 'import ensurepip' 2>/dev/null; then $(PYTHON) -m venv $(VENV); \
+	else $(PYTHON) -m venv --without-pip $(VENV) && \
+		$(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check install -q pip; fi
+	@touch $@
+
+# onnx2tf declares another LiteRT than the quantizer does, so no resolver takes both. It works
+# with this one; --no-deps leaves it what the extra has already installed.
+$(VENV)/convert.stamp: pyproject.toml $(VENV)/pip.stamp
+	@echo 'Installing edgeocr with its converter: about 700 MB, a few minutes'
+	$(PIP) install --no-warn-conflicts -e '.[convert,bench]'
+	$(PIP) install --no-warn-conflicts --no-deps --ignore-requires-python onnx2tf==2.6.9
+	@touch $@
+
+$(VENV)/dev.stamp: $(VENV)/convert.stamp
+	$(PIP) install --no-warn-conflicts -e '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) demo dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,124 @@
+"""Builds the wheel, installs it on every supported Python that is here, and reads an image.
+
+    python tests/wheel_check.py
+
+Each Python gets a fresh environment, and the installed commands run in an empty folder, so that
+nothing of the checkout can stand in for what the wheel forgot.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+VERSIONS = ("3.10", "3.11", "3.12", "3.13")
+BUNDLE = ROOT / "tests/golden/bundle"
+IMAGE = ROOT / "docs/samples/receipt.jpg"
+IN_THE_WHEEL = ("edgeocr/py.typed", "licenses/LICENSE", "licenses/MODEL_LICENSES.md")
+
+
+class CheckError(Exception):
+    """What is wrong with the wheel, in a line or with the output that shows it."""
+
+
+def run(*command: str | Path, cwd: Path) -> str:
+    """The standard output of a command that has to end well."""
+    environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
+    done = subprocess.run(
+        command, cwd=cwd, env=environment, capture_output=True, text=True, encoding="utf-8"
+    )
+    if done.returncode != 0:
+        shown = " ".join(str(part) for part in command)
+        raise CheckError(f"{shown}\nended with {done.returncode}:\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def candidates(version: str) -> Iterator[Path]:
+    """Where an interpreter of this version may be; pyenv's are often not on the PATH."""
+    on_path = shutil.which(f"python{version}")
+    if on_path:
+        yield Path(on_path)
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    yield from sorted(pyenv.glob(f"versions/{version}.*/bin/python{version}"), reverse=True)
+
+
+def interpreter(version: str) -> Path | None:
+    """The first that really runs: a shim of pyenv may not, a Debian Python may lack venv."""
+    probe = f"import ensurepip, venv, sys; sys.exit('%d.%d' % sys.version_info[:2] != '{version}')"
+    for python in candidates(version):
+        if subprocess.run([python, "-c", probe], capture_output=True).returncode == 0:
+            return python
+    return None
+
+
+def build(folder: Path) -> Path:
+    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "-q")
+    run(*pip, "wheel", "--no-deps", "-w", folder, ROOT, cwd=folder)
+    (wheel,) = folder.glob("edgeocr-*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    for wanted in IN_THE_WHEEL:
+        if not any(name.endswith(wanted) for name in names):
+            raise CheckError(f"{wheel.name} lacks {wanted}")
+    strangers = {name.split("/")[0] for name in names if not name.startswith("edgeocr")}
+    if strangers:
+        raise CheckError(f"{wheel.name} would put {sorted(strangers)} into site-packages")
+    return wheel
+
+
+def check(python: Path, wheel: Path, folder: Path) -> str:
+    """Installs the wheel for one interpreter and reads an image; returns what was seen."""
+    environment, empty = folder / "venv", folder / "empty"
+    empty.mkdir(parents=True)
+    run(python, "-m", "venv", environment, cwd=empty)
+    scripts = environment / ("Scripts" if os.name == "nt" else "bin")
+    pip = (scripts / "python", "-m", "pip", "--disable-pip-version-check", "-q")
+    run(*pip, "install", "--no-compile", wheel, cwd=empty)
+
+    home = run(scripts / "python", "-c", "import edgeocr; print(edgeocr.__file__)", cwd=empty)
+    if not Path(home.strip()).is_relative_to(environment):
+        raise CheckError(f"imported {home.strip()} instead of the installed package")
+    for command in ("edgeocr", "edgeocr-convert", "edgeocr-bench"):
+        run(scripts / command, "--help", cwd=empty)
+
+    read = (scripts / "edgeocr", "read", IMAGE, "--bundle", BUNDLE, "--json", "--draw", "drawn")
+    result = json.loads(run(*read, cwd=empty))
+    if not list(empty.glob("drawn/*")):
+        raise CheckError("edgeocr read --draw wrote no picture")
+    return f"{len(result['lines'])} lines in {result['timings_ms']['total']:.0f} ms"
+
+
+def main() -> int:
+    checked, absent = [], []
+    with tempfile.TemporaryDirectory(prefix="edgeocr-wheel-") as scratch:
+        wheel = build(Path(scratch))
+        print(f"{wheel.name}, {wheel.stat().st_size / 1024:.0f} KiB", flush=True)
+        for version in VERSIONS:
+            python = interpreter(version)
+            if python is None:
+                absent.append(version)
+                continue
+            started = time.monotonic()
+            seen = check(python, wheel, Path(scratch) / version)
+            shutil.rmtree(Path(scratch) / version)
+            checked.append(version)
+            took = time.monotonic() - started
+            print(f"Python {version}: installed, read {seen} ({took:.0f} s in all)", flush=True)
+    print(f"checked: {', '.join(checked) or 'none'}; absent: {', '.join(absent) or 'none'}")
+    return 0 if checked else 1
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except CheckError as fault:
+        print(fault, file=sys.stderr)
+        sys.exit(1)
