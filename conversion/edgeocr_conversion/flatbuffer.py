@@ -266,6 +266,33 @@ def merge_signatures(models: Mapping[str, Model], *, keep_names: bool = False) -
     return merged
 
 
+def split_signatures(model: Model) -> dict[str, Model]:
+    """The opposite of merging: a model of one subgraph for each signature, by its name.
+
+    The models share their constants with ``model``. A model that was written without
+    signatures gives its first subgraph under the name "main".
+    """
+    if not model.signatureDefs:
+        return {"main": _only(model, model.subgraphs[0], None)}
+    return {
+        signature.signatureKey.decode(): _only(
+            model, model.subgraphs[signature.subgraphIndex], signature
+        )
+        for signature in model.signatureDefs
+    }
+
+
+def _only(model: Model, subgraph: Any, signature: Any) -> Model:
+    single = copy.copy(model)
+    single.subgraphs = [subgraph]
+    single.metadata = single.metadataBuffer = None
+    if signature is not None:
+        signature = copy.copy(signature)
+        signature.subgraphIndex = 0
+        single.signatureDefs = [signature]
+    return single
+
+
 def _compact(model: Model, *, keep_names: bool) -> tuple[Any, Any]:
     """Copies of the only subgraph and signature, tensors numbered in order of their use."""
     source = model.subgraphs[0]
@@ -346,15 +373,20 @@ def tensor_shape(tensor: Any) -> tuple[int, ...]:
     return () if tensor.shape is None else tuple(int(size) for size in tensor.shape)
 
 
+def is_constant(model: Model, tensor: Any) -> bool:
+    data = model.buffers[tensor.buffer].data
+    return data is not None and len(data) > 0
+
+
 def constant_value(model: Model, tensor: Any) -> NDArray[Any] | None:
     """The value of a constant tensor in its own type and shape; None for an activation.
 
     Raises:
         ConversionError: the tensor has a type without a numpy counterpart, such as INT4.
     """
-    data = _buffer_bytes(model, tensor)
-    if not data:
+    if not is_constant(model, tensor):
         return None
     if tensor.type not in _NUMPY_TYPES:
         raise ConversionError(f"constants of type {type_name(tensor)} are not supported")
+    data = _buffer_bytes(model, tensor)
     return np.frombuffer(data, _NUMPY_TYPES[tensor.type]).reshape(tensor_shape(tensor))

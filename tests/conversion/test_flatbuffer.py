@@ -17,6 +17,7 @@ from edgeocr_conversion.flatbuffer import (
     parse_model,
     read_model,
     serialise_model,
+    split_signatures,
     type_name,
     write_model,
 )
@@ -69,6 +70,16 @@ def test_a_further_signature_adds_no_constants(tiny_model: TinyModel, quantized:
     # A graph of 2 operators and 6 tensors needs about 330 bytes: 4 to name each of them, and
     # tables for 3 activations, for a RESHAPE with its shape, and for the signature itself.
     assert np.diff(sizes).max() < 400
+
+
+def test_splitting_undoes_merging(tiny_model: TinyModel) -> None:
+    models = {"a": tiny_model(width=8), "b": tiny_model(width=16)}
+    merged = merge_signatures(models)
+    parts = split_signatures(merged)
+    assert list(parts) == ["a", "b"]
+    for name, part in parts.items():
+        assert _run(serialise_model(part), name).shape == _run(serialise_model(merged), name).shape
+    assert serialise_model(merge_signatures(parts)) == serialise_model(merged)
 
 
 def test_merging_leaves_the_sources_alone_and_counts_each_constant_once(
