@@ -119,6 +119,20 @@ class Graph:
     def consumers(self, name: str) -> list[onnx.NodeProto]:
         return [node for node in self.nodes if name in node.input]
 
+    def channels(self, name: str) -> int:
+        """Channels of a feature map, from the layer that made it.
+
+        Raises:
+            ConversionError: no convolution stands before it on its way.
+        """
+        while True:
+            node = self.producer(name)
+            if node is not None and node.op_type == "Conv":
+                return int(self.constants[node.input[1]].shape[0])
+            if node is None or node.op_type not in ("Add", "Mul", "Relu", "Clip", "Sigmoid"):
+                raise ConversionError(f"can't tell how many channels {name!r} has")
+            name = next(other for other in node.input if other not in self.constants)
+
     def sole_consumer(self, name: str) -> onnx.NodeProto | None:
         """The one node that reads the tensor; None if there are several or it is the output."""
         consumers = self.consumers(name)
