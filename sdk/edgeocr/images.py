@@ -105,8 +105,7 @@ def _advice(dtype: np.dtype[Any]) -> str:
 def _is_pillow(source: object) -> TypeGuard[PilImage]:
     # By name: Pillow is no dependency, and whoever holds one of its images has imported it.
     return any(
-        base.__module__ == "PIL.Image" and base.__name__ == "Image"
-        for base in type(source).__mro__
+        base.__module__ == "PIL.Image" and base.__name__ == "Image" for base in type(source).__mro__
     )
 
 
@@ -195,9 +194,7 @@ def _from_bytes(data: bytes, name: str, max_pixels: int) -> NDArray[np.uint8]:
             f"{name}: holds {pixels.dtype} samples; convert it to 8 or 16 bits per channel"
         )
     # libtiff hands out 8-bit colours with plain alpha already multiplied in.
-    premultiplied = header.tiff_alpha == 1 or (
-        header.tiff_alpha == 2 and pixels.dtype == np.uint8
-    )
+    premultiplied = header.tiff_alpha == 1 or (header.tiff_alpha == 2 and pixels.dtype == np.uint8)
     return _turn_upright(_to_bgr(pixels, premultiplied=premultiplied), header.orientation)
 
 
