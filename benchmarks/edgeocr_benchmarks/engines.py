@@ -1,0 +1,224 @@
+"""OCR engines as processes: edgeocr and its peers, started, asked and stopped the same way."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Final, Literal
+
+import numpy as np
+
+from edgeocr.bundle import Bundle
+from edgeocr_benchmarks import ocr_worker
+from edgeocr_benchmarks.detection_metrics import FoundText
+from edgeocr_benchmarks.errors import EngineError
+
+Task = Literal["page", "line"]
+EngineKind = Literal["edgeocr", "rapidocr_onnxruntime", "rapidocr"]
+
+ANSWER_TIMEOUT_S: Final = 300.0
+"""A process that is silent for longer is stopped and reported."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """What is to be measured, before it is started."""
+
+    name: str
+    """As tables and results show it."""
+    kind: EngineKind
+    python: str
+    """Interpreter that it is installed in."""
+    bundle: str | None = None
+    """Folder of the models, for edgeocr."""
+    models: Mapping[str, Any] = field(default_factory=dict)
+    """Model files in place of a peer's own, see :mod:`edgeocr_benchmarks.peers`."""
+    identity: Mapping[str, Any] = field(default_factory=dict)
+    """What a result records of it besides the versions that the process reports."""
+
+
+def edgeocr_engine(folder: Path) -> Engine:
+    """The SDK of this environment with one bundle.
+
+    Raises:
+        BundleError: the folder is no intact bundle.
+    """
+    bundle = Bundle.open(folder)
+    identity = {
+        "bundle": {
+            "name": bundle.name,
+            "version": bundle.version,
+            "precision": bundle.precision,
+            "sha256": {
+                "det": bundle.stages.det.sha256,
+                "cls": bundle.stages.cls.sha256,
+                "rec": bundle.stages.rec.sha256,
+                "charset": bundle.stages.rec.charset_sha256,
+            },
+        }
+    }
+    return Engine(
+        name=f"edgeocr {bundle.name} {bundle.precision}",
+        kind="edgeocr",
+        python=sys.executable,
+        bundle=str(folder.resolve()),
+        identity=identity,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Reading:
+    """What an engine made of one image."""
+
+    lines: tuple[FoundText, ...]
+    """In the engine's own order; of a page with their polygons."""
+    ms: float
+    """Wall time inside of the engine, from the path to the text, decoding included."""
+    peak_bytes: int
+    """Largest resident size of the process so far."""
+    error: str | None = None
+    """What the engine raised; then there are no lines."""
+
+    @property
+    def text(self) -> str:
+        return "\n".join(line.text for line in self.lines)
+
+
+class EngineProcess:
+    """A running engine; a context manager that stops it.
+
+    Args:
+        engine: what to start.
+        threads: for inference; None leaves the engine its own default.
+        cores: CPUs that the process may use; None for all.
+
+    Raises:
+        EngineError: it can't be started, with the last rows that it wrote.
+    """
+
+    def __init__(
+        self, engine: Engine, *, threads: int | None = None, cores: Sequence[int] | None = None
+    ) -> None:
+        self._engine = engine
+        config = {
+            "engine": engine.kind,
+            "threads": threads,
+            "cores": None if cores is None else list(cores),
+            "bundle": engine.bundle,
+            "models": dict(engine.models),
+        }
+        self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # closed by close()
+        self._started = time.perf_counter()
+        try:
+            self._process = subprocess.Popen(
+                [engine.python, "-I", ocr_worker.__file__, json.dumps(config)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._log,
+            )
+        except OSError as error:
+            self._log.close()
+            raise EngineError(f"can't start {engine.python} for {engine.name}: {error}") from error
+        try:
+            ready = self._receive()["ready"]
+        except BaseException:
+            self.close()
+            raise
+        self.versions: dict[str, str] = ready["versions"]
+        self.runtime: str = ready["runtime"]
+
+    def read(self, image: Path, task: Task) -> Reading:
+        """Reads one image: a whole page, or a line that is already cut out.
+
+        What the engine itself raises for this image becomes the reading's ``error``.
+
+        Raises:
+            EngineError: the process died or was silent for too long.
+        """
+        request = json.dumps({"image": str(image.resolve()), "task": task}) + "\n"
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(request.encode())
+            self._process.stdin.flush()
+        except OSError as error:
+            raise self._failure("stopped before it was asked") from error
+        answer = self._receive()
+        lines = tuple(
+            FoundText(
+                text=line["text"],
+                polygon=np.asarray(line["box"] or np.zeros((4, 2)), dtype=np.float64),
+            )
+            for line in answer.get("lines", ())
+        )
+        return Reading(
+            lines=lines,
+            ms=answer["ms"],
+            peak_bytes=answer["peak_bytes"],
+            error=answer.get("error"),
+        )
+
+    def elapsed_ms(self) -> float:
+        """Since the process was started."""
+        return (time.perf_counter() - self._started) * 1e3
+
+    def close(self) -> None:
+        """Ends the process and waits for it."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        with contextlib.suppress(OSError):  # it died with a request in the pipe
+            self._process.stdin.close()
+        try:
+            self._process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process.stdout.close()
+        self._log.close()
+
+    def __enter__(self) -> EngineProcess:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _receive(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        overdue = threading.Event()
+
+        def stop() -> None:
+            overdue.set()
+            self._process.kill()
+
+        timer = threading.Timer(ANSWER_TIMEOUT_S, stop)
+        timer.start()
+        try:
+            row = self._process.stdout.readline()
+        finally:
+            timer.cancel()
+        if overdue.is_set():
+            raise self._failure(f"did not answer within {ANSWER_TIMEOUT_S:.0f} s")
+        if not row:
+            self._process.wait()
+            raise self._failure(f"ended with exit status {self._process.returncode}")
+        answer: dict[str, Any] = json.loads(row)
+        return answer
+
+    def _failure(self, what: str) -> EngineError:
+        self._log.seek(0)
+        rows = self._log.read().decode(errors="replace").strip().splitlines()
+        said = "; it wrote: " + " | ".join(rows[-3:]) if rows else ""
+        return EngineError(f"{self._engine.name} {what}{said}")

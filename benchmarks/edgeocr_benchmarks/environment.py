@@ -1,0 +1,184 @@
+"""The machine that a measurement was taken on.
+
+Every entry is what the system states; what it does not state is left out, never guessed. Reads
+Linux's /proc and /sys; elsewhere only what Python knows is recorded.
+"""
+
+import contextlib
+import os
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+ROOT: Final = Path("/")
+
+_ARM_PARTS: Final[Mapping[tuple[int, int], str]] = {
+    (0x41, 0xB76): "ARM1176",
+    (0x41, 0xC07): "Cortex-A7",
+    (0x41, 0xD03): "Cortex-A53",
+    (0x41, 0xD04): "Cortex-A35",
+    (0x41, 0xD05): "Cortex-A55",
+    (0x41, 0xD07): "Cortex-A57",
+    (0x41, 0xD08): "Cortex-A72",
+    (0x41, 0xD09): "Cortex-A73",
+    (0x41, 0xD0A): "Cortex-A75",
+    (0x41, 0xD0B): "Cortex-A76",
+    (0x41, 0xD0C): "Neoverse-N1",
+    (0x41, 0xD0D): "Cortex-A77",
+    (0x41, 0xD40): "Neoverse-V1",
+    (0x41, 0xD41): "Cortex-A78",
+    (0x41, 0xD44): "Cortex-X1",
+    (0x41, 0xD46): "Cortex-A510",
+    (0x41, 0xD47): "Cortex-A710",
+    (0x41, 0xD48): "Cortex-X2",
+    (0x41, 0xD49): "Neoverse-N2",
+    (0x41, 0xD4D): "Cortex-A715",
+    (0x41, 0xD4E): "Cortex-X3",
+    (0x41, 0xD4F): "Neoverse-V2",
+    (0x41, 0xD80): "Cortex-A520",
+    (0x41, 0xD81): "Cortex-A720",
+    (0x41, 0xD82): "Cortex-X4",
+    (0x51, 0x802): "Kryo 385 Gold",
+    (0x51, 0x803): "Kryo 385 Silver",
+    (0x51, 0x804): "Kryo 485 Gold",
+    (0x51, 0x805): "Kryo 485 Silver",
+}
+"""(implementer, part) of the main ID register, as /proc/cpuinfo prints them on ARM."""
+
+# What decides how fast integer and half-precision arithmetic can be.
+_X86_FLAGS: Final = frozenset({"avx2", "avx_vnni", "avx512f", "avx512_vnni", "amx_int8"})
+_ARM_FLAGS: Final = frozenset({"neon", "asimd", "asimddp", "asimdhp", "i8mm", "sve", "sve2"})
+
+
+def machine(root: Path = ROOT) -> dict[str, Any]:
+    """What does not change while a benchmark runs.
+
+    Args:
+        root: folder that holds ``proc`` and ``sys``; another one than ``/`` for recorded trees.
+    """
+    facts: dict[str, Any] = {
+        "architecture": platform.machine(),
+        "system": platform.system(),
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        "cpus": os.cpu_count(),
+    }
+    facts.update(_cpu(root))
+    with contextlib.suppress(OSError):
+        board = (root / "proc/device-tree/model").read_text(encoding="ascii")
+        facts["board"] = board.strip("\0\n ")
+    with contextlib.suppress(OSError):
+        facts["distribution"] = platform.freedesktop_os_release().get("PRETTY_NAME", "")
+    if hasattr(os, "sched_getaffinity"):
+        facts["affinity"] = sorted(os.sched_getaffinity(0))
+    quota = _cgroup_cpus(root)
+    if quota is not None:
+        facts["cgroup_cpus"] = quota
+    memory = _fields(root / "proc/meminfo").get("MemTotal")
+    if memory:
+        facts["memory_bytes"] = int(memory.split()[0]) * 1024
+    capacities = _per_cpu(root, "cpu_capacity")
+    if capacities:
+        facts["cpu_capacity"] = capacities
+    for name in ("cpuinfo_max_freq", "scaling_governor"):
+        values = _per_cpu(root, f"cpufreq/{name}")
+        if values:
+            facts[name] = values
+    return facts
+
+
+def state(root: Path = ROOT) -> dict[str, Any]:
+    """What does change: load, and where the system tells them frequencies and temperatures."""
+    facts: dict[str, Any] = {}
+    with contextlib.suppress(OSError, IndexError, ValueError):
+        facts["load_1min"] = float((root / "proc/loadavg").read_text("ascii").split()[0])
+    frequencies = _per_cpu(root, "cpufreq/scaling_cur_freq")
+    if frequencies:
+        facts["scaling_cur_freq_khz"] = frequencies
+    temperatures = {}
+    for zone in sorted((root / "sys/class/thermal").glob("thermal_zone*")):
+        with contextlib.suppress(OSError, ValueError):
+            name = (zone / "type").read_text("ascii").strip()
+            # A zone that is switched off refuses to be read.
+            temperatures[f"{zone.name} {name}"] = int((zone / "temp").read_text("ascii")) / 1000
+    if temperatures:
+        facts["temperature_c"] = temperatures
+    return facts
+
+
+def fastest_cores(count: int, root: Path = ROOT) -> tuple[int, ...]:
+    """The CPUs to bind a measurement to: the strongest of those that this process may use.
+
+    Strength is the kernel's ``cpu_capacity``, else the highest clock. Among equals the last
+    ones are taken: the first serve most interrupts. Empty where the system can't bind, or
+    allows fewer than ``count``.
+    """
+    if not hasattr(os, "sched_getaffinity"):
+        return ()
+    allowed = sorted(os.sched_getaffinity(0))
+    if len(allowed) < count:
+        return ()
+    strengths = _per_cpu(root, "cpu_capacity") or _per_cpu(root, "cpufreq/cpuinfo_max_freq")
+    strongest = sorted(allowed, key=lambda cpu: (int(strengths.get(str(cpu), 0)), cpu))
+    return tuple(sorted(strongest[-count:]))
+
+
+def _cpu(root: Path) -> dict[str, Any]:
+    models: list[str] = []
+    flags: set[str] = set()
+    implementer = 0
+    try:
+        rows = (root / "proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return {}
+    for row in rows:
+        key, _, value = (part.strip() for part in row.partition(":"))
+        if key == "model name":
+            models.append(value)
+        elif key in ("flags", "Features"):
+            flags.update(value.split())
+        # Many ARM kernels print no model name, only the fields of the main ID register.
+        elif key == "CPU implementer":
+            implementer = int(value, 0)
+        elif key == "CPU part":
+            part = int(value, 0)
+            unknown = f"implementer {implementer:#x} part {part:#x}"
+            models.append(_ARM_PARTS.get((implementer, part), unknown))
+    facts: dict[str, Any] = {}
+    if models:
+        # One entry a kind of core: big.LITTLE has several.
+        facts["cpu"] = [f"{models.count(model)} x {model}" for model in dict.fromkeys(models)]
+    relevant = sorted(flags & (_X86_FLAGS | _ARM_FLAGS))
+    if relevant:
+        facts["cpu_flags"] = relevant
+    return facts
+
+
+def _cgroup_cpus(root: Path) -> float | None:
+    """CPUs that the control group grants; None without a limit."""
+    with contextlib.suppress(OSError, ValueError):
+        quota, period = (root / "sys/fs/cgroup/cpu.max").read_text("ascii").split()
+        return None if quota == "max" else int(quota) / int(period)
+    with contextlib.suppress(OSError, ValueError):
+        folder = root / "sys/fs/cgroup/cpu"
+        limit = int((folder / "cpu.cfs_quota_us").read_text("ascii"))
+        return limit / int((folder / "cpu.cfs_period_us").read_text("ascii")) if limit > 0 else None
+    return None
+
+
+def _per_cpu(root: Path, name: str) -> dict[str, str]:
+    """One file of every CPU's folder, by the number of the CPU."""
+    found = {}
+    for folder in (root / "sys/devices/system/cpu").glob("cpu[0-9]*"):
+        with contextlib.suppress(OSError):
+            found[folder.name.removeprefix("cpu")] = (folder / name).read_text("ascii").strip()
+    return dict(sorted(found.items(), key=lambda item: int(item[0])))
+
+
+def _fields(path: Path) -> dict[str, str]:
+    try:
+        rows = path.read_text(encoding="ascii").splitlines()
+    except OSError:
+        return {}
+    return {key: value.strip() for key, _, value in (row.partition(":") for row in rows)}

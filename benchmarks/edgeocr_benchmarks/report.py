@@ -1,0 +1,236 @@
+"""Markdown tables from recorded results."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from operator import add
+from typing import Any, Final
+
+from edgeocr_benchmarks import sampling
+from edgeocr_benchmarks.detection_metrics import PageCounts
+from edgeocr_benchmarks.labels import LabelKind
+from edgeocr_benchmarks.match_counts import MatchCounts
+from edgeocr_benchmarks.results import (
+    AccuracyResult,
+    SetRecord,
+    SpeedResult,
+    TextCounts,
+    TimedEngine,
+    TimedRun,
+)
+
+Counts = Any
+Ratio = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """A column: a ratio of sums over images."""
+
+    title: str
+    ratio: Callable[[Counts], Ratio]
+    """(numerator, denominator) of one image, or of the sum of several."""
+    headline: bool = False
+    """Whether the overview shows it."""
+
+
+def _prf(
+    name: str, last: str, of: Callable[[Counts], MatchCounts], *, headline: bool = True
+) -> tuple[Figure, ...]:
+    return (
+        Figure(title=f"{name} P", ratio=lambda counts: (of(counts).matched, of(counts).found)),
+        Figure(title="R", ratio=lambda counts: (of(counts).matched, of(counts).expected)),
+        Figure(
+            title=f"{name} {last}",
+            ratio=lambda counts: (2 * of(counts).matched, of(counts).found + of(counts).expected),
+            headline=headline,
+        ),
+    )
+
+
+def _characters(counts: PageCounts | TextCounts) -> MatchCounts:
+    return counts.characters
+
+
+FIGURES: Final[Mapping[LabelKind, tuple[Figure, ...]]] = {
+    "pages": (
+        *_prf("detection", "H", lambda counts: counts.detection),
+        *_prf("end-to-end", "H", lambda counts: counts.end_to_end),
+        *_prf("characters", "F", _characters),
+    ),
+    "lines": (
+        Figure(
+            title="word accuracy",
+            ratio=lambda counts: (counts.exact, counts.lines),
+            headline=True,
+        ),
+        Figure(
+            title="letters and digits, any case",
+            ratio=lambda counts: (counts.alphanumeric, counts.lines),
+            headline=True,
+        ),
+        Figure(title="CER", ratio=lambda counts: (counts.edits, counts.characters), headline=True),
+    ),
+    "texts": _prf("characters", "F", _characters),
+}
+"""What is shown of every kind of label set; in percent."""
+
+
+def accuracy_report(results: Sequence[AccuracyResult], *, against: str | None = None) -> str:
+    """One table a label set, engines as rows; then the differences to one engine.
+
+    Args:
+        results: taken together; the same engine may come from several files.
+        against: name of the engine that the others are compared with, image by image.
+    """
+    groups: dict[tuple[object, ...], list[SetRecord]] = {}
+    for result in results:
+        for record in result.sets:
+            names = tuple(image.image for image in record.images)
+            key = (record.name, record.kind, record.sha256, record.fold_case, names)
+            groups.setdefault(key, []).append(record)
+    parts = []
+    for records in groups.values():
+        parts.append(_heading(records[0]))
+        parts.append(_set_table(records))
+    if against is not None:
+        rows = [row for records in groups.values() for row in _differences(records, against)]
+        if rows:
+            parts.append(f"### Difference to {against}, points, with 95 % interval over images")
+            parts.append(_table(("set", "engine", "figure", "difference", "interval"), rows))
+    return "\n\n".join(parts) + "\n"
+
+
+def speed_report(results: Sequence[SpeedResult]) -> str:
+    """Medians per engine and thread count, and ratios to the first engine."""
+    parts = []
+    for result in results:
+        page = result.page
+        lines = "" if page.lines is None else f", {page.lines} lines"
+        machine = result.environment.get("cpu") or [result.environment.get("architecture", "?")]
+        parts.append(
+            f"### {page.name}, {page.width}x{page.height}{lines}; {', '.join(machine)}; "
+            f"{result.created}"
+        )
+        rows: list[Sequence[str]] = []
+        for run in result.runs:
+            rows.extend(_timed_row(run, engine, run.engines[0]) for engine in run.engines)
+        header = (
+            "threads",
+            "engine",
+            "warm page, ms",
+            "ratio",
+            "cold start to text, ms",
+            "ratio",
+            "peak memory, MB",
+            "ratio",
+            "characters F",
+            "page CER",
+        )
+        parts.append(_table(header, rows))
+        doubts = [doubt for run in result.runs for doubt in _doubts(run)]
+        if doubts:
+            parts.append("\n".join(f"- Doubtful: {doubt}" for doubt in doubts))
+    return "\n\n".join(parts) + "\n"
+
+
+def _heading(record: SetRecord) -> str:
+    case = "case ignored" if record.fold_case else "case counts"
+    return f"### {record.name}: {len(record.images)} images, {record.kind}, {case}"
+
+
+def _set_table(records: Sequence[SetRecord]) -> str:
+    figures = FIGURES[records[0].kind]
+    rows = []
+    for record in records:
+        total = reduce(add, (image.counts for image in record.images))
+        failed = sum(image.error is not None for image in record.images)
+        times = [image.ms for image in record.images]
+        cells = [_percent(_value(figure.ratio(total))) for figure in figures]
+        rows.append((record.engine, *cells, f"{sampling.median(times):.1f}", str(failed)))
+    titles = [figure.title for figure in figures]
+    return _table(("engine", *titles, "median ms", "failed"), rows)
+
+
+def _differences(records: Sequence[SetRecord], against: str) -> list[Sequence[str]]:
+    base = next((record for record in records if record.engine == against), None)
+    if base is None:
+        return []
+    rows: list[Sequence[str]] = []
+    for record in records:
+        if record.engine == against:
+            continue
+        for figure in FIGURES[record.kind]:
+            if not figure.headline:
+                continue
+            estimate = sampling.difference_of_ratios(
+                [figure.ratio(image.counts) for image in record.images],
+                [figure.ratio(image.counts) for image in base.images],
+            )
+            interval = f"{100 * estimate.low:+.2f} to {100 * estimate.high:+.2f}"
+            value = f"{100 * estimate.value:+.2f}"
+            rows.append((record.name, record.engine, figure.title, value, interval))
+    return rows
+
+
+def _timed_row(run: TimedRun, engine: TimedEngine, first: TimedEngine) -> Sequence[str]:
+    memory = [peak / 1e6 for peak in engine.peak_bytes]
+    pairs: tuple[tuple[Sequence[float], Sequence[float]], ...] = (
+        (engine.warm_ms, first.warm_ms),
+        (engine.cold_ms, first.cold_ms),
+        (memory, [peak / 1e6 for peak in first.peak_bytes]),
+    )
+    cells = []
+    for samples, reference in pairs:
+        cells.append(f"{sampling.median(samples):.1f}")
+        cells.append("1" if engine is first else _ratio(samples, reference))
+    if engine.accuracy is None:
+        cells += ["", ""]
+    else:
+        cells.append(_percent(engine.accuracy.page.characters.hmean))
+        cells.append(_percent(engine.accuracy.text.cer))
+    return (str(run.threads), engine.engine.name, *cells)
+
+
+def _ratio(samples: Sequence[float], reference: Sequence[float]) -> str:
+    estimate = sampling.ratio_of_medians(samples, reference)
+    return f"{estimate.value:.3f} ({estimate.low:.3f} to {estimate.high:.3f})"
+
+
+def _doubts(run: TimedRun) -> list[str]:
+    doubts = []
+    for engine in run.engines:
+        where = f"{engine.engine.name}, threads {run.threads}"
+        if len(engine.warm_ms) < sampling.MIN_SAMPLES:
+            doubts.append(f"{where}: only {len(engine.warm_ms)} rounds; take more with --rounds")
+        spread = sampling.spread(engine.warm_ms)
+        if spread > sampling.MAX_SPREAD:
+            doubts.append(
+                f"{where}: the middle half of the warm times spans {100 * spread:.0f} % of their "
+                "median; stop what else runs and measure again"
+            )
+    return doubts
+
+
+def _value(ratio: Ratio) -> float:
+    numerator, denominator = ratio
+    return numerator / denominator if denominator else 1.0
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.2f}"
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    def line(cells: Sequence[str]) -> str:
+        return "| " + " | ".join(cells) + " |"
+
+    # The first columns are names; numbers are set to the right.
+    rule = [
+        ":--" if all(not _is_number(row[i]) for row in rows) else "--:" for i in range(len(header))
+    ]
+    return "\n".join([line(header), line(rule), *(line(row) for row in rows)])
+
+
+def _is_number(cell: str) -> bool:
+    return cell[:1] in "+-0123456789"
