@@ -1,0 +1,227 @@
+"""Finds the lines of text in an image: a DB detector over a few fixed shapes.
+
+A static graph runs one input shape fast, so the model has a handful of them ("buckets") and
+an image goes into the cheapest that shows it large enough:
+
+1. The wanted scale follows ``limit_side`` and ``limit_type`` as in PP-OCR; ``max_side``
+   bounds the longer side. The image is never shown larger than that.
+2. The best scale is the wanted one, or the largest that any bucket has room for: an image
+   larger than all buckets is shrunk.
+3. Of the buckets that show the image at the best scale, or smaller by no more than
+   ``TOLERATED_SHRINK``, the one with the smallest area wins: time is proportional to area.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeocr.bundle import Bundle, DetectionModel, Signature
+from edgeocr.db_boxes import DbParameters, decode_boxes
+from edgeocr.geometry import polygon_area, quad_size
+from edgeocr.options import OcrOptions
+from edgeocr.pixels import fit
+from edgeocr.runtime import NetworkPool, Tensor
+
+TOLERATED_SHRINK: Final = 1.1
+"""An image may be shown this much smaller than wanted to fit a cheaper bucket."""
+
+_SMALLEST_SIDE: Final = 3
+"""Boxes are dropped whose width or height is not larger, in image pixels (PP-OCR)."""
+_FLAT_HEIGHT: Final = 30
+_FLAT_RATIO: Final = 8
+"""Images lower than this, or wider against their height, are single lines cut closely."""
+_PADDING: Final = 0
+"""Pixel value around the image: black, as in the training of PP-OCR's detectors."""
+
+# Working memory of a large shape is the largest part of the whole process; two shapes serve
+# a folder of upright and lying pages.
+_LIVE_SIGNATURES: Final = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TextRegion:
+    """One detected line, in image pixels."""
+
+    quad: NDArray[np.float32]
+    """(4, 2) float32, clockwise from the top-left."""
+    score: float
+    """Mean text probability in [0, 1]."""
+    polygon: NDArray[np.float32] | None = None
+    """(N, 2) float32 outline, with ``box_type="polygon"``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class DetectorInput:
+    """An image as the network takes it."""
+
+    tensor: Tensor
+    """(1, height, width, 3) int8 or float32."""
+    signature: str
+    scale: tuple[float, float]
+    """Network pixels per image pixel, along x and y."""
+    top: int
+    """Rows of padding above the image, in image pixels."""
+    height: int
+    """Of the image in pixels, without padding."""
+    width: int
+    """Of the image in pixels."""
+
+
+class TextDetector:
+    """The detector of one bundle: ``decode(infer(prepare(image)))``. Thread-safe."""
+
+    def __init__(self, bundle: Bundle, *, threads: int) -> None:
+        """Opens the model.
+
+        Args:
+            bundle: with the model.
+            threads: of the one interpreter; several callers take turns.
+
+        Raises:
+            BundleError: the model is not what the manifest states.
+            RuntimeUnavailableError: there is no runtime, or it refuses the model.
+        """
+        self.model: DetectionModel = bundle.stages.det
+        self._networks = NetworkPool(
+            bundle,
+            self.model,
+            size=1,
+            threads=threads,
+            live_signatures=_LIVE_SIGNATURES,
+            output_rank=4,
+        )
+        self._tables = self._networks.input_tables()
+
+    def detect(self, image_BGR: NDArray[np.uint8], options: OcrOptions) -> list[TextRegion]:
+        """The lines of an (H, W, 3) uint8 BGR image, in no particular order."""
+        prepared = self.prepare(image_BGR, options)
+        return self.decode(self.infer(prepared), prepared, options)
+
+    def prepare(self, image_BGR: NDArray[np.uint8], options: OcrOptions) -> DetectorInput:
+        """Chooses the bucket, resizes, normalises and quantizes."""
+        height, width = image_BGR.shape[:2]
+        top = _padding_above(height, width)
+        if top:
+            image_BGR = np.pad(image_BGR, ((top, top), (0, 0), (0, 0)), constant_values=_PADDING)
+        wanted = wanted_scale(
+            image_BGR.shape[0],
+            width,
+            limit_side=_wish(options.limit_side, self.model.limit_side),
+            limit_type=_wish(options.limit_type, self.model.limit_type),
+            max_side=self.model.max_side,
+        )
+        bucket = choose_bucket(image_BGR.shape[0], width, wanted, self.model.signatures)
+        tensor, scale = fit(
+            image_BGR,
+            height=bucket.height,
+            width=bucket.width,
+            table=self._tables[bucket.name],
+            pad=_PADDING,
+            scale=wanted,
+        )
+        return DetectorInput(
+            tensor=tensor,
+            signature=bucket.name,
+            scale=scale,
+            top=top,
+            height=height,
+            width=width,
+        )
+
+    def infer(self, prepared: DetectorInput) -> Tensor:
+        """Runs the network: (1, height, width, 1) text probabilities as the model emits them."""
+        return self._networks.run(prepared.signature, prepared.tensor)
+
+    def decode(
+        self, output: Tensor, prepared: DetectorInput, options: OcrOptions
+    ) -> list[TextRegion]:
+        """Turns the map into regions: in image pixels, within the image, none tiny."""
+        _, port = self._networks.ports[prepared.signature]
+        scale = np.array(prepared.scale, dtype=np.float32)
+        # What was padded is no text; a map may also be smaller than its input.
+        stride = prepared.tensor.shape[1] / output.shape[1]
+        scale /= stride
+        rows = int(np.ceil((prepared.height + 2 * prepared.top) * scale[1]))
+        columns = int(np.ceil(prepared.width * scale[0]))
+        boxes = decode_boxes(
+            output[0, :rows, :columns, 0],
+            scale=1.0 if port.scale is None else port.scale,
+            zero_point=port.zero_point,
+            parameters=self._parameters(options),
+        )
+        shift = np.array([0, prepared.top], dtype=np.float32)
+        last = np.array([prepared.width - 1, prepared.height - 1], dtype=np.float32)
+        regions = []
+        for box in boxes:
+            quad = np.clip(box.quad / scale - shift, 0, last)
+            # At the border of the image clipping may leave a sliver.
+            if min(quad_size(quad)) <= _SMALLEST_SIDE or polygon_area(quad) < _SMALLEST_SIDE:
+                continue
+            polygon = None
+            if box.polygon is not None:
+                polygon = np.clip(box.polygon / scale - shift, 0, last)
+            regions.append(TextRegion(quad=quad, score=box.score, polygon=polygon))
+        return regions
+
+    def _parameters(self, options: OcrOptions) -> DbParameters:
+        model = self.model
+        return DbParameters(
+            threshold=_wish(options.threshold, model.threshold),
+            box_threshold=_wish(options.box_threshold, model.box_threshold),
+            unclip_ratio=_wish(options.unclip_ratio, model.unclip_ratio),
+            max_candidates=_wish(options.max_candidates, model.max_candidates),
+            dilation=_wish(options.dilation, model.dilation),
+            score_mode=_wish(options.score_mode, model.score_mode),
+            box_type=options.box_type,
+        )
+
+    def warm_up(self) -> None:
+        """Runs as many shapes as may stay live, so that the first image is fast."""
+        self._networks.warm_up([bucket.name for bucket in self.model.signatures[:_LIVE_SIGNATURES]])
+
+
+def wanted_scale(
+    height: int,
+    width: int,
+    *,
+    limit_side: int,
+    limit_type: Literal["min", "max"],
+    max_side: int,
+) -> float:
+    """Network pixels per image pixel at which PP-OCR would show an image."""
+    if limit_type == "min":
+        scale = max(1.0, limit_side / min(height, width))
+    else:
+        scale = min(1.0, limit_side / max(height, width))
+    return min(scale, max_side / max(height, width))
+
+
+def choose_bucket(
+    height: int, width: int, wanted: float, buckets: tuple[Signature, ...]
+) -> Signature:
+    """The bucket for an image by the rule of this module."""
+
+    def scale(bucket: Signature) -> float:
+        return min(wanted, bucket.height / height, bucket.width / width)
+
+    best = max(map(scale, buckets))
+    large_enough = [bucket for bucket in buckets if scale(bucket) * TOLERATED_SHRINK >= best]
+    return min(large_enough, key=lambda bucket: bucket.height * bucket.width)
+
+
+def _padding_above(height: int, width: int) -> int:
+    """Rows to add above and below a flat image, as RapidOCR does: its text has no margins."""
+    if height > _FLAT_HEIGHT and width <= _FLAT_RATIO * height:
+        return 0
+    return max(width // _FLAT_RATIO, _FLAT_HEIGHT) - height // 2
+
+
+_Value = TypeVar("_Value")
+
+
+def _wish(value: _Value | None, recommended: _Value) -> _Value:
+    return recommended if value is None else value

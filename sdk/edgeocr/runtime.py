@@ -1,0 +1,317 @@
+"""TFLite interpreters. The only file that imports LiteRT.
+
+One :class:`Network` is one interpreter over one model file; its signatures, the shapes that
+the model was built for, share the weights. An interpreter serves one thread at a time, so a
+:class:`NetworkPool` lends them out.
+"""
+
+from __future__ import annotations
+
+import importlib
+import platform
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from queue import LifoQueue
+from threading import Lock
+from typing import Any, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeocr.bundle import Bundle, ModelFile, Signature
+from edgeocr.errors import BundleError, RuntimeUnavailableError
+from edgeocr.pixels import InputTable, input_table
+
+Tensor = NDArray[np.int8] | NDArray[np.float32]
+
+_CANDIDATES: Final = (
+    ("ai_edge_litert", "ai_edge_litert.interpreter"),
+    ("tflite_runtime", "tflite_runtime.interpreter"),
+    ("tensorflow", "tensorflow.lite.python.interpreter"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime:
+    """The TFLite runtime that this process uses."""
+
+    package: Literal["ai_edge_litert", "tflite_runtime", "tensorflow"]
+    version: str
+    interpreter: Any
+    """Its class ``Interpreter``."""
+
+
+@cache
+def runtime() -> Runtime:
+    """Imports the first that is there of ai_edge_litert, tflite_runtime and tensorflow.
+
+    Raises:
+        RuntimeUnavailableError: none of them can be imported.
+    """
+    problems = []
+    for package, module in _CANDIDATES:
+        try:
+            interpreter = importlib.import_module(module).Interpreter
+        except ModuleNotFoundError as error:
+            if error.name is None or error.name.partition(".")[0] != package:
+                problems.append(f"{package} is installed but lacks {error.name}")
+            continue
+        except (ImportError, AttributeError, OSError) as error:
+            problems.append(f"{package} is installed but does not load: {error}")
+            continue
+        return Runtime(
+            package=package,  # type: ignore[arg-type]
+            version=_version(package),
+            interpreter=interpreter,
+        )
+    raise RuntimeUnavailableError(_advice(problems))
+
+
+def _version(package: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(package.replace("_", "-"))
+    except PackageNotFoundError:  # Debian and others install without metadata.
+        return str(getattr(sys.modules[package], "__version__", "unknown"))
+
+
+def _advice(problems: Sequence[str]) -> str:
+    advice = "no TFLite runtime was found; install one with `pip install ai-edge-litert`"
+    if sys.maxsize < 2**32:
+        advice = (
+            f"no TFLite runtime was found, and LiteRT has none for 32-bit systems such as this "
+            f"({platform.machine()}): install a 64-bit system, or try `pip install "
+            "tflite-runtime` on Python up to 3.11 with numpy below 2"
+        )
+    return "; ".join([advice, *problems])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Port:
+    """Input or output of one signature."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: Literal["int8", "float32"]
+    scale: float | None
+    """Real value = (integer - zero_point) * scale; None for float32."""
+    zero_point: int
+
+
+class Network:
+    """One interpreter over one model; not for two threads at a time.
+
+    The interpreter packs the weights once for all of its signatures. Working memory belongs to
+    a signature and is kept after its first run, so at most ``live_signatures`` keep theirs:
+    before one more runs, the interpreter is built anew.
+    """
+
+    def __init__(
+        self, model: Path | bytes, *, source: str, threads: int, live_signatures: int
+    ) -> None:
+        """Opens a model.
+
+        Args:
+            model: path, or content, of a .tflite file.
+            source: names the model in errors.
+            threads: of the interpreter.
+            live_signatures: how many signatures may keep their working memory, at least 1.
+
+        Raises:
+            RuntimeUnavailableError: the runtime refuses the model.
+        """
+        self._model = model
+        self._source = source
+        self._threads = threads
+        self._live_signatures = live_signatures
+        self._runners: dict[str, Any] = {}
+        self._live: set[str] = set()
+        self._ports: dict[str, tuple[Port, Port]] = {}
+        self._interpreter = self._open()
+
+    def _open(self) -> Any:
+        # By path the file is mapped, and its pages are shared by all interpreters over it.
+        opened = (
+            {"model_path": str(self._model)}
+            if isinstance(self._model, Path)
+            else {"model_content": self._model}
+        )
+        try:
+            return runtime().interpreter(num_threads=self._threads, **opened)
+        except (ValueError, RuntimeError) as error:
+            raise RuntimeUnavailableError(self._refusal(error)) from error
+
+    def _refusal(self, error: Exception) -> str:
+        taken = runtime()
+        return f"{self._source}: {taken.package} {taken.version} refuses the model: {error}"
+
+    def ports(self, signature: str) -> tuple[Port, Port]:
+        """The one input and the one output of a signature.
+
+        Raises:
+            BundleError: there is no such signature, or it is not of this form.
+        """
+        if signature not in self._ports:
+            runner = self._runner(signature)
+            inputs, outputs = runner.get_input_details(), runner.get_output_details()
+            if len(inputs) != 1 or len(outputs) != 1:
+                raise BundleError(
+                    f"{self._source}: signature {signature!r} has {len(inputs)} inputs and "
+                    f"{len(outputs)} outputs, it must have one each"
+                )
+            self._ports[signature] = self._port(inputs), self._port(outputs)
+        return self._ports[signature]
+
+    def run(self, signature: str, tensor: Tensor) -> Tensor:
+        """Runs a signature; the output is a copy that the next run leaves alone.
+
+        Raises:
+            BundleError: there is no such signature.
+            RuntimeUnavailableError: the runtime cannot run the model.
+        """
+        given, _ = self.ports(signature)
+        if signature not in self._live and len(self._live) == self._live_signatures:
+            self._runners.clear()
+            self._live.clear()
+            self._interpreter = self._open()
+        try:
+            self._live.add(signature)
+            outputs = self._runner(signature)(**{given.name: tensor})
+        except (ValueError, RuntimeError) as error:
+            raise RuntimeUnavailableError(self._refusal(error)) from error
+        output: Tensor
+        (output,) = outputs.values()
+        return output
+
+    def _runner(self, signature: str) -> Any:
+        if signature not in self._runners:
+            try:
+                self._runners[signature] = self._interpreter.get_signature_runner(signature)
+            except ValueError as error:
+                known = ", ".join(self._interpreter.get_signature_list())
+                raise BundleError(
+                    f"{self._source} has no signature {signature!r}; it has: {known}"
+                ) from error
+        return self._runners[signature]
+
+    def _port(self, details: dict[str, Any]) -> Port:
+        ((name, detail),) = details.items()
+        dtype = np.dtype(detail["dtype"]).name
+        if dtype not in ("int8", "float32"):
+            raise BundleError(f"{self._source}: {name} is {dtype}, it must be int8 or float32")
+        scale, zero_point = detail["quantization"]
+        return Port(
+            name=name,
+            shape=tuple(int(side) for side in detail["shape"]),
+            dtype=dtype,
+            scale=float(scale) if dtype == "int8" else None,
+            zero_point=int(zero_point) if dtype == "int8" else 0,
+        )
+
+
+class NetworkPool:
+    """Interpreters of one model, lent to one thread each; for any number of threads."""
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        model: ModelFile,
+        *,
+        size: int,
+        threads: int,
+        live_signatures: int,
+        output_rank: int,
+    ) -> None:
+        """Opens the first interpreter and checks every signature against the manifest.
+
+        Args:
+            bundle: that the model belongs to.
+            model: of one stage.
+            size: interpreters at most; the second and later ones are opened when needed.
+            threads: of each interpreter.
+            live_signatures: see :class:`Network`.
+            output_rank: number of dimensions that every output must have.
+
+        Raises:
+            BundleError: the model has not the signatures that the manifest states.
+            RuntimeUnavailableError: there is no runtime, or it refuses the model.
+        """
+        source = f"{bundle.location}: {model.file}"
+        content = bundle.read_model(model)
+
+        def open_network() -> Network:
+            return Network(content, source=source, threads=threads, live_signatures=live_signatures)
+
+        self._open_network = open_network
+        self._model = model
+        self._source = source
+        self._size = size
+        self._warming = Lock()  # Two that collect all interpreters would wait for each other.
+        self._idle: LifoQueue[Network | None] = LifoQueue()
+        for _ in range(size - 1):
+            self._idle.put(None)  # Opened when it is first borrowed.
+        first = open_network()
+        self.ports = {
+            signature.name: self._check(first, signature, output_rank)
+            for signature in model.signatures
+        }
+        self._idle.put(first)
+
+    @contextmanager
+    def borrow(self) -> Iterator[Network]:
+        """Lends an interpreter for a ``with`` block; waits while all are lent."""
+        network = self._idle.get()
+        try:
+            if network is None:
+                network = self._open_network()
+            yield network
+        finally:
+            self._idle.put(network)
+
+    def run(self, signature: str, tensor: Tensor) -> Tensor:
+        """Runs a signature on any interpreter that is free."""
+        with self.borrow() as network:
+            return network.run(signature, tensor)
+
+    def warm_up(self, signatures: Sequence[str]) -> None:
+        """Runs the signatures once on every interpreter."""
+        with self._warming, ExitStack() as lent:
+            networks = [lent.enter_context(self.borrow()) for _ in range(self._size)]
+            for network in networks:
+                for signature in signatures:
+                    given, _ = self.ports[signature]
+                    network.run(signature, np.zeros(given.shape, dtype=given.dtype))
+
+    def input_tables(self) -> dict[str, InputTable]:
+        """By signature: what every pixel value becomes at its input."""
+        model = self._model
+        return {
+            signature: input_table(
+                mean=model.mean,
+                std=model.std,
+                channel_order=model.channel_order,
+                scale=given.scale,
+                zero_point=given.zero_point,
+            )
+            for signature, (given, _) in self.ports.items()
+        }
+
+    def _check(self, network: Network, signature: Signature, rank: int) -> tuple[Port, Port]:
+        given, taken = network.ports(signature.name)
+        stated = (1, signature.height, signature.width, 3)
+        if given.shape != stated:
+            raise BundleError(
+                f"{self._source}: the input of signature {signature.name!r} is {given.shape}, "
+                f"bundle.json states {stated}"
+            )
+        if len(taken.shape) != rank or taken.shape[0] != 1:
+            raise BundleError(
+                f"{self._source}: the output of signature {signature.name!r} is {taken.shape}, "
+                f"it must have {rank} dimensions, the first of them 1"
+            )
+        return given, taken
