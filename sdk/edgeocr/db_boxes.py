@@ -73,12 +73,13 @@ def decode_boxes(
     """
     mask = (map_HW > _own_scale(map_HW, parameters.threshold, scale, zero_point)).view(np.uint8)
     if parameters.dilation:
-        mask = cv2.dilate(mask, _DILATION_KERNEL)
+        mask = np.asarray(cv2.dilate(mask, _DILATION_KERNEL), dtype=np.uint8)
     contours, _ = cv2.findContours(mask, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
     decode = _decode_polygon if parameters.box_type == "polygon" else _decode_quad
     boxes = []
     for contour in contours[: parameters.max_candidates]:
-        box = decode(contour.reshape(-1, 2), map_HW, scale, zero_point, parameters)
+        points = np.asarray(contour, dtype=np.int32).reshape(-1, 2)
+        box = decode(points, map_HW, scale, zero_point, parameters)
         if box is not None:
             boxes.append(box)
     return boxes
@@ -100,9 +101,10 @@ def _decode_quad(
     zero_point: int,
     parameters: DbParameters,
 ) -> DetectedBox | None:
-    kernel, short_side = min_area_quad(contour_N2)
-    if short_side < _MIN_KERNEL_SIDE:
+    rectangle = cv2.minAreaRect(contour_N2)
+    if min(rectangle[1]) < _MIN_KERNEL_SIDE:
         return None
+    kernel = np.asarray(cv2.boxPoints(rectangle), dtype=np.float32)
     region = contour_N2 if parameters.score_mode == "slow" else kernel
     score = (_mean_inside(map_HW, region) - zero_point) * scale
     if score < parameters.box_threshold:
@@ -110,7 +112,7 @@ def _decode_quad(
     grown = unclip_polygon(kernel, parameters.unclip_ratio)
     if not grown:
         return None
-    quad, short_side = min_area_quad(np.concatenate(grown))
+    quad, short_side = min_area_quad(grown[0] if len(grown) == 1 else np.concatenate(grown))
     if short_side < _MIN_BOX_SIDE:
         return None
     return DetectedBox(quad=quad, score=min(max(score, 0.0), 1.0))
@@ -124,7 +126,8 @@ def _decode_polygon(
     parameters: DbParameters,
 ) -> DetectedBox | None:
     tolerance = _POLYGON_TOLERANCE * cv2.arcLength(contour_N2, True)
-    kernel = cv2.approxPolyDP(contour_N2, tolerance, True).reshape(-1, 2)
+    approximation = cv2.approxPolyDP(contour_N2, tolerance, True)
+    kernel = np.asarray(approximation, dtype=np.int32).reshape(-1, 2)
     if len(kernel) < 4:
         return None
     region = contour_N2 if parameters.score_mode == "slow" else kernel
@@ -145,8 +148,11 @@ def _decode_polygon(
 def _mean_inside(map_HW: NDArray[Any], region_N2: NDArray[Any]) -> float:
     """Mean of the map, in its own scale, over the pixels of a polygon."""
     height, width = map_HW.shape
-    x0, y0 = np.clip(np.floor(region_N2.min(axis=0)).astype(int), 0, (width - 1, height - 1))
-    x1, y1 = np.clip(np.ceil(region_N2.max(axis=0)).astype(int), 0, (width - 1, height - 1))
+    # Plain numbers: on regions of a few points they are several times faster than arrays.
+    xs, ys = zip(*region_N2.tolist(), strict=True)
+    x0, x1 = max(math.floor(min(xs)), 0), min(math.ceil(max(xs)), width - 1)
+    y0, y1 = max(math.floor(min(ys)), 0), min(math.ceil(max(ys)), height - 1)
     mask = np.zeros((y1 - y0 + 1, x1 - x0 + 1), dtype=np.uint8)
+    # The offset is subtracted before the corners are cut to whole pixels, as in PP-OCR.
     cv2.fillPoly(mask, [(region_N2 - (x0, y0)).astype(np.int32)], 1)
     return float(cv2.mean(map_HW[y0 : y1 + 1, x0 : x1 + 1], mask)[0])

@@ -140,7 +140,7 @@ def _with_opencv(text: str, size: int) -> NDArray[np.uint8]:
     face = cv2.FontFace("sans")
     # Wide enough for any script: no glyph advances by more than twice the font size.
     canvas = np.full((2 * size, min(MAX_SIDE, (2 * len(text) + 2) * size)), _WHITE, np.uint8)
-    cv2.putText(canvas, text, (size // 2, round(1.4 * size)), (0,), face, size)
+    cv2.putText(canvas, text, (size // 2, round(1.4 * size)), (0,), face, size, 400)
     return _trim(canvas, size)
 
 
@@ -148,10 +148,11 @@ def _with_pillow(text: str, size: int) -> NDArray[np.uint8]:
     from PIL import Image, ImageDraw
 
     font = _font_for(text, size)
-    left, top, right, bottom = font.getbbox(text)
-    canvas = Image.new("L", (round(right - left) + 2, round(max(bottom - top, size)) + 2), _WHITE)
-    ImageDraw.Draw(canvas).text((1 - left, 1 - top), text, fill=0, font=font)
-    return np.asarray(canvas)
+    width = min(MAX_SIDE, round(font.getlength(text)) + 2 * size)
+    canvas = Image.new("L", (width, 2 * size), _WHITE)
+    origin = (size // 2, round(1.4 * size))
+    ImageDraw.Draw(canvas).text(origin, text, fill=0, font=font, anchor="ls")
+    return _trim(np.asarray(canvas), size)
 
 
 def _with_strokes(text: str, size: int) -> NDArray[np.uint8]:

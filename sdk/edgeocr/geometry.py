@@ -6,8 +6,9 @@ seen on the screen.
 
 from __future__ import annotations
 
+import math
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, Literal
 
 import cv2
@@ -28,14 +29,18 @@ _WIDEST: Final = 1.4
 
 def polygon_area(points_N2: Points) -> float:
     """Area in square pixels by the shoelace formula; never negative."""
-    x, y = np.asarray(points_N2, dtype=np.float64).T
-    return abs(float(x @ np.roll(y, -1) - y @ np.roll(x, -1))) / 2
+    # Plain floats: polygons have few corners, and arrays of four cost more than they save.
+    points = points_N2.tolist()
+    return abs(sum(x * v - u * y for (x, y), (u, v) in _edges(points))) / 2
 
 
 def polygon_perimeter(points_N2: Points) -> float:
     """Length of the closed outline in pixels."""
-    points = np.asarray(points_N2, dtype=np.float64)
-    return float(np.hypot(*(np.roll(points, -1, axis=0) - points).T).sum())
+    return sum(math.dist(start, end) for start, end in _edges(points_N2.tolist()))
+
+
+def _edges(points: list[list[float]]) -> Iterable[tuple[list[float], list[float]]]:
+    return zip(points, points[1:] + points[:1], strict=True)
 
 
 def order_clockwise(points_42: Points) -> NDArray[np.float32]:
@@ -52,15 +57,15 @@ def order_clockwise(points_42: Points) -> NDArray[np.float32]:
     Returns:
         (4, 2) float32: top-left, top-right, bottom-right, bottom-left.
     """
-    points = np.asarray(points_42, dtype=np.float64)
-    dx, dy = (points - points.mean(axis=0)).T
+    points = points_42.tolist()
+    middle_x, middle_y = (sum(axis) / 4 for axis in zip(*points, strict=True))
     # y points down, so growing angles run clockwise.
-    points = points[np.argsort(np.arctan2(dy, dx), kind="stable")]
-    left_edges = points[:, 0] + np.roll(points[:, 0], 1)  # corner k and the one before it
-    tolerance = 1e-6 * (1 + np.abs(points).max())
-    candidates = np.flatnonzero(left_edges <= left_edges.min() + tolerance)
-    first = candidates[np.argmin(points[candidates, 1])]
-    return np.roll(points, -first, axis=0).astype(np.float32)
+    points.sort(key=lambda point: math.atan2(point[1] - middle_y, point[0] - middle_x))
+    # Corner k is the upper end of the edge that comes from corner k - 1.
+    left_edges = [points[k][0] + points[k - 1][0] for k in range(4)]
+    tie = min(left_edges) + 1e-6 * (1 + max(abs(x) for x, _ in points))
+    first = min((k for k in range(4) if left_edges[k] <= tie), key=lambda k: points[k][1])
+    return np.array(points[first:] + points[:first], dtype=np.float32)
 
 
 def min_area_quad(points_N2: Points) -> tuple[NDArray[np.float32], float]:
@@ -69,19 +74,20 @@ def min_area_quad(points_N2: Points) -> tuple[NDArray[np.float32], float]:
     Returns:
         Its corners as from :func:`order_clockwise`, and its shorter side in pixels.
     """
-    points = np.ascontiguousarray(points_N2)
+    points: NDArray[Any] = np.ascontiguousarray(points_N2)
     if points.dtype != np.int32:
         points = points.astype(np.float32)
-    rectangle = cv2.minAreaRect(points.reshape(-1, 1, 2))
-    return order_clockwise(cv2.boxPoints(rectangle)), float(min(rectangle[1]))
+    rectangle = cv2.minAreaRect(points)
+    corners = np.asarray(cv2.boxPoints(rectangle), dtype=np.float32)
+    return order_clockwise(corners), float(min(rectangle[1]))
 
 
 def quad_size(quad_42: Points) -> tuple[float, float]:
     """Width and height of an ordered quad: of each pair of opposite edges the longer one."""
-    top_left, top_right, bottom_right, bottom_left = np.asarray(quad_42, dtype=np.float64)
-    width = max(np.hypot(*(top_right - top_left)), np.hypot(*(bottom_right - bottom_left)))
-    height = max(np.hypot(*(bottom_left - top_left)), np.hypot(*(bottom_right - top_right)))
-    return float(width), float(height)
+    top_left, top_right, bottom_right, bottom_left = quad_42.tolist()
+    width = max(math.dist(top_left, top_right), math.dist(bottom_left, bottom_right))
+    height = max(math.dist(top_left, bottom_left), math.dist(top_right, bottom_right))
+    return width, height
 
 
 def offset_polygon(points_N2: Points, distance: float) -> list[NDArray[np.int32]]:
@@ -95,7 +101,7 @@ def offset_polygon(points_N2: Points, distance: float) -> list[NDArray[np.int32]
     offset = pyclipper.PyclipperOffset()
     try:
         offset.AddPath(
-            np.asarray(points_N2).astype(np.int64).tolist(),
+            points_N2.astype(np.int64).tolist(),
             pyclipper.JT_ROUND,
             pyclipper.ET_CLOSEDPOLYGON,
         )

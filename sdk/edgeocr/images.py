@@ -209,9 +209,7 @@ def _decode(data: bytes) -> NDArray[Any] | None:
 
 
 # OpenCV 5 moved the function to a module of its own.
-_set_log_level: Callable[[int], int] = (
-    cv2.utils.logging.setLogLevel if hasattr(cv2.utils, "logging") else cv2.setLogLevel
-)
+_set_log_level: Callable[[int], int] = getattr(cv2.utils, "logging", cv2).setLogLevel
 _quiet_lock = threading.Lock()
 _quiet_depth = 0
 _quiet_restore = 0
@@ -401,7 +399,8 @@ def _to_bgr(pixels: NDArray[Any], *, premultiplied: bool = False) -> NDArray[np.
         # 65535 is 255 * 257, and an odd divisor leaves no ties: this rounds exactly.
         pixels = cv2.convertScaleAbs(np.ascontiguousarray(pixels), alpha=1 / 257)
     if pixels.ndim == 2 or pixels.shape[2] == 1:
-        return cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_GRAY2BGR)
+        grey = np.ascontiguousarray(pixels)
+        return np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR), dtype=np.uint8)
     if pixels.shape[2] == 4:
         return _on_white(pixels, premultiplied=premultiplied)
     return np.ascontiguousarray(pixels)
@@ -423,11 +422,8 @@ def _on_white(pixels_BGRA: NDArray[np.uint8], *, premultiplied: bool) -> NDArray
 
 def _turn_upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
     """Undo an EXIF orientation; values outside of 2 to 8 mean upright."""
-    if orientation in (2, 3, 4):
-        pixels = cv2.flip(pixels, {2: 1, 3: -1, 4: 0}[orientation])
-    elif orientation in (5, 6, 7, 8):
-        pixels = cv2.transpose(pixels)
-        flip = {6: 1, 7: -1, 8: 0}.get(orientation)
-        if flip is not None:
-            pixels = cv2.flip(pixels, flip)
-    return pixels
+    turned = cv2.transpose(pixels) if 5 <= orientation <= 8 else pixels
+    flip = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}.get(orientation)  # OpenCV's flip codes
+    if flip is not None:
+        turned = cv2.flip(turned, flip)
+    return np.asarray(turned, dtype=np.uint8)

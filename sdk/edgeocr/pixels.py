@@ -108,14 +108,16 @@ def fit(
     if (new_height, new_width) != (image_height, image_width):
         resized = cv2.resize(image_BGR, (new_width, new_height), interpolation=cv2.INTER_LINEAR)
 
-    mapped = cv2.LUT(resized, table.values[None])
-    batch = np.empty((1, height, width, 3), dtype=table.values.dtype)
-    filler = np.full(3, table.zero) if pad is None else table.values[pad]
-    batch[0, new_height:] = filler if table.channel_order == "BGR" else filler[::-1]
-    batch[0, :new_height, new_width:] = filler if table.channel_order == "BGR" else filler[::-1]
-    batch[0, :new_height, :new_width] = (
-        mapped if table.channel_order == "BGR" else mapped[..., ::-1]
-    )
+    values = table.values
+    if table.channel_order == "RGB":
+        resized, values = cv2.cvtColor(resized, cv2.COLOR_BGR2RGB), values[:, ::-1]
+    batch = np.empty((1, height, width, 3), dtype=values.dtype)
+    filler = np.full(3, table.zero) if pad is None else values[pad]
+    batch[0, new_height:] = filler
+    batch[0, :new_height, new_width:] = filler
+    # Straight into the batch: a copy of a page costs as much as the look-up.
+    target = batch[0, :new_height, :new_width]
+    cv2.LUT(resized, np.ascontiguousarray(values)[None], dst=target)
     return batch, (new_width / image_width, new_height / image_height)
 
 
@@ -170,7 +172,7 @@ def crop_line(
         # Where np.rot90 would put them: row 0 of the turned crop is column width - 1.
         corners = np.column_stack([corners[:, 1], width - 1 - corners[:, 0]])
         width, height = height, width
-    to_image = cv2.getPerspectiveTransform(corners, quad)
+    to_image = np.asarray(cv2.getPerspectiveTransform(corners, quad), dtype=np.float64)
     pixels = cv2.warpPerspective(
         image_BGR,
         to_image,
@@ -178,7 +180,7 @@ def crop_line(
         flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,
     )
-    return LineCrop(pixels=pixels, to_image=to_image, turned=turned)
+    return LineCrop(pixels=np.asarray(pixels, dtype=np.uint8), to_image=to_image, turned=turned)
 
 
 def _crop_size(quad_42: Points) -> tuple[int, int]:
