@@ -1,7 +1,7 @@
-"""Finds the lines of text in an image: a DB detector over a few fixed shapes.
+"""Finds the lines of text in an image: a DB detector over a few fixed shapes, or over any.
 
-A static graph runs one input shape fast, so the model has a handful of them ("buckets") and
-an image goes into the cheapest that shows it large enough:
+Most static graphs run only the shapes that they were built for, so the model has a handful of
+them ("buckets") and an image goes into the cheapest that shows it large enough:
 
 1. The wanted scale follows ``limit_side`` and ``limit_type`` as in PP-OCR; ``max_side``
    bounds the longer side. The image is never shown larger than that.
@@ -9,11 +9,15 @@ an image goes into the cheapest that shows it large enough:
    larger than all buckets is shrunk.
 3. Of the buckets that show the image at the best scale, or smaller by no more than
    ``TOLERATED_SHRINK``, the one with the smallest area wins: time is proportional to area.
+
+Where the bundle says that a side can be resized, a bucket has room for any image along it and
+is made as long as the image needs, in steps of the bundle's multiple.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeVar
 
 import numpy as np
@@ -114,18 +118,18 @@ class TextDetector:
             limit_type=_wish(options.limit_type, self.model.limit_type),
             max_side=self.model.max_side,
         )
-        bucket = choose_bucket(image_BGR.shape[0], width, wanted, self.model.signatures)
+        shape = choose_shape(image_BGR.shape[0], width, wanted, self.model)
         tensor, scale = fit(
             image_BGR,
-            height=bucket.height,
-            width=bucket.width,
-            table=self._tables[bucket.name],
+            height=shape.height,
+            width=shape.width,
+            table=self._tables[shape.name],
             pad=_PADDING,
             scale=wanted,
         )
         return DetectorInput(
             tensor=tensor,
-            signature=bucket.name,
+            signature=shape.name,
             scale=scale,
             top=top,
             height=height,
@@ -200,17 +204,29 @@ def wanted_scale(
     return min(scale, max_side / max(height, width))
 
 
-def choose_bucket(
-    height: int, width: int, wanted: float, buckets: tuple[Signature, ...]
-) -> Signature:
-    """The bucket for an image by the rule of this module."""
+def choose_shape(height: int, width: int, wanted: float, model: DetectionModel) -> Signature:
+    """The bucket for an image by the rule of this module, resized where it can be."""
 
     def scale(bucket: Signature) -> float:
-        return min(wanted, bucket.height / height, bucket.width / width)
+        rows = math.inf if model.height_multiple else bucket.height / height
+        columns = math.inf if model.width_multiple else bucket.width / width
+        return min(wanted, rows, columns)
 
-    best = max(map(scale, buckets))
-    large_enough = [bucket for bucket in buckets if scale(bucket) * TOLERATED_SHRINK >= best]
-    return min(large_enough, key=lambda bucket: bucket.height * bucket.width)
+    def shape(bucket: Signature) -> Signature:
+        shown = scale(bucket)
+        return replace(
+            bucket,
+            height=_resized(bucket.height, height * shown, model.height_multiple),
+            width=_resized(bucket.width, width * shown, model.width_multiple),
+        )
+
+    best = max(map(scale, model.signatures))
+    large_enough = [b for b in model.signatures if scale(b) * TOLERATED_SHRINK >= best]
+    return min(map(shape, large_enough), key=lambda bucket: bucket.height * bucket.width)
+
+
+def _resized(side: int, needed: float, multiple: int | None) -> int:
+    return math.ceil((needed - 1e-6) / multiple) * multiple if multiple else side
 
 
 def _padding_above(height: int, width: int) -> int:

@@ -1,17 +1,18 @@
-"""Reads a line of text: a CTC recogniser over a few fixed widths.
+"""Reads a line of text: a CTC recogniser over a few fixed widths, or over any.
 
 The line is scaled to the height of the network and goes into the narrowest width that has
 room for it; it may be squashed by ``TOLERATED_SQUASH`` to fit, no more. A line longer than
 the widest is cut in places with little ink. Neighbouring pieces overlap, so that what stands
 beside a cut is read with its surroundings; a character counts for the piece in whose own part
-its middle lies.
+its middle lies. Where the bundle says that the width can be resized, any multiple up to the
+widest will do.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final
 
@@ -231,7 +232,12 @@ class TextRecogniser:
         return LinePiece(tensor=tensor, signature=bucket.name, span=span)
 
     def _narrowest_for(self, columns: float) -> Signature:
-        return next(bucket for bucket in self._buckets if bucket.width >= columns)
+        """The narrowest width with room, no wider than the widest."""
+        bucket = next(bucket for bucket in self._buckets if bucket.width >= columns)
+        multiple = self.model.width_multiple
+        if multiple is None:
+            return bucket
+        return replace(bucket, width=min(math.ceil(columns / multiple) * multiple, bucket.width))
 
 
 def split_line(scaled: Line, *, widest: int, step: int) -> list[Span]:
