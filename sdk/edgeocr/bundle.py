@@ -25,6 +25,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final, Literal
 
 from edgeocr.errors import BundleError
+from edgeocr.whole_files import write_whole
 
 SCHEMA: Final = 1
 MANIFEST: Final = "bundle.json"
@@ -221,7 +222,7 @@ class Bundle:
         text = self.to_json()
         Bundle.from_json(text, source=folder)  # What is written must be readable.
         target = Path(folder) / MANIFEST
-        _write_whole(target, text.encode())
+        _write(target, text.encode())
         return target
 
     def read_model(self, model: ModelFile) -> bytes | Path:
@@ -277,7 +278,7 @@ def pack(bundle: Bundle, target: str | os.PathLike[str]) -> Path:
             # A fixed date: the archive must not depend on when it was made.
             archive.writestr(zipfile.ZipInfo(name), files.read(name, limit=_MAX_FILE_BYTES))
     path = Path(target)
-    _write_whole(path, buffer.getvalue())
+    _write(path, buffer.getvalue())
     return path
 
 
@@ -297,7 +298,7 @@ def unpack(bundle: Bundle, folder: str | os.PathLike[str]) -> Path:
     if occupied:
         raise BundleError(f"cannot unpack into {path}: it is not empty")
     for name in _file_names(bundle):
-        _write_whole(path / name, files.read(name, limit=_MAX_FILE_BYTES))
+        _write(path / name, files.read(name, limit=_MAX_FILE_BYTES))
     return path
 
 
@@ -385,18 +386,11 @@ def _open_files(location: Path) -> _Files:
     return _Archive(location)
 
 
-def _write_whole(target: Path, content: bytes) -> None:
-    """Writes beside the target and renames, so that no reader meets half a file."""
-    temporary = target.with_name(f".{target.name}.{os.getpid()}")
+def _write(target: Path, content: bytes) -> None:
     try:
-        temporary.write_bytes(content)
-        temporary.replace(target)
+        write_whole(target, content)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise BundleError(f"cannot write {target}: {error.strerror}") from error
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 # Verification. ------------------------------------------------------------------------------

@@ -183,6 +183,10 @@ class TextDetector:
             box_type=options.box_type,
         )
 
+    def uses_delegate(self) -> bool:
+        """Whether XNNPACK computes part of the model."""
+        return self._networks.uses_delegate()
+
     def warm_up(self) -> None:
         """Runs as many shapes as may stay live, so that the first image is fast."""
         self._networks.warm_up([bucket.name for bucket in self.model.signatures[:_LIVE_SIGNATURES]])

@@ -82,6 +82,10 @@ class OrientationClassifier:
         upside_down = turned >= threshold
         return Orientation(upside_down=upside_down, score=turned if upside_down else 1 - turned)
 
+    def uses_delegate(self) -> bool:
+        """Whether XNNPACK computes part of the model."""
+        return self._networks.uses_delegate()
+
     def warm_up(self) -> None:
         """Runs every interpreter once, so that the first lines are fast."""
         self._networks.warm_up([self._bucket.name])

@@ -206,6 +206,10 @@ class TextRecogniser:
             step_width=self._step / prepared.scale,
         )
 
+    def uses_delegate(self) -> bool:
+        """Whether XNNPACK computes part of the model."""
+        return self._networks.uses_delegate()
+
     def warm_up(self) -> None:
         """Runs every width once on every interpreter, so that the first lines are fast."""
         self._networks.warm_up([bucket.name for bucket in self._buckets])

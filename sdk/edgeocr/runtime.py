@@ -188,6 +188,20 @@ class Network:
         (output,) = outputs.values()
         return output
 
+    def uses_delegate(self) -> bool:
+        """Whether a delegate, which is XNNPACK on processors, computes part of the model.
+
+        Only the operators of the first signature are looked at: a runtime that has XNNPACK
+        offers it to all of them.
+        """
+        interpreter = self._open()  # One in use must not be allocated anew.
+        try:
+            interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            raise RuntimeUnavailableError(self._refusal(error)) from error
+        operators = interpreter._get_ops_details()
+        return any(operator["op_name"] == "DELEGATE" for operator in operators)
+
     def _runner(self, signature: str) -> Any:
         if signature not in self._runners:
             try:
@@ -286,6 +300,11 @@ class NetworkPool:
                 for signature in signatures:
                     given, _ = self.ports[signature]
                     network.run(signature, np.zeros(given.shape, dtype=given.dtype))
+
+    def uses_delegate(self) -> bool:
+        """See :meth:`Network.uses_delegate`."""
+        with self.borrow() as network:
+            return network.uses_delegate()
 
     def input_tables(self) -> dict[str, InputTable]:
         """By signature: what every pixel value becomes at its input."""
