@@ -108,7 +108,7 @@ def fit(
     if (new_height, new_width) != (image_height, image_width):
         resized = cv2.resize(image_BGR, (new_width, new_height), interpolation=cv2.INTER_LINEAR)
 
-    values = table.values
+    values: NDArray[Any] = table.values
     if table.channel_order == "RGB":
         resized, values = cv2.cvtColor(resized, cv2.COLOR_BGR2RGB), values[:, ::-1]
     batch = np.empty((1, height, width, 3), dtype=values.dtype)

@@ -7,7 +7,8 @@ A heuristic on boxes alone, made for pages of horizontal lines:
    wide count as lines that run downwards; where they prevail, the page reads from its right
    edge to its left, which suits vertical Chinese and Japanese as well as a page that lies on
    its side.
-2. Boxes whose centres differ by less than half of the lower one's height share a row.
+2. Boxes share a row if the centres of neighbours differ by less than half of the lower
+   one's height.
 3. A gap in a row separates columns only if a straight gutter runs through at least three
    rows with a neighbour on either side, no box crosses it there, and the neighbours are long
    lines: six times as long as high and twice as long as the gap is wide. So "item .... price"
@@ -125,8 +126,12 @@ def _rows(
         best: list[int] | None = None
         best_distance = np.inf
         for row in open_rows:
-            distance = middle[box] - middle[row].mean()
-            reach = min(heights[box], heights[row].mean()) / 2
+            # The nearest of the row, and not all of it: the rows of a page seen at an angle
+            # fan out, and no single skew levels them.
+            gaps = np.maximum(left[box] - right[row], left[row] - right[box])
+            nearest = row[int(gaps.argmin())]
+            distance = middle[box] - middle[nearest]
+            reach = min(heights[box], heights[nearest]) / 2
             if distance < min(reach, best_distance) and not _collides(box, row, left, right):
                 best, best_distance = row, distance
         if best is None:

@@ -1,0 +1,238 @@
+"""Tables equal the formula, inputs keep aspect and padding, crops follow PP-OCR."""
+
+from typing import Literal
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from edgeocr.errors import ImageError
+from edgeocr.geometry import transform_points
+from edgeocr.pixels import (
+    MAX_CROP_PIXELS,
+    MAX_CROP_SIDE,
+    crop_line,
+    fit,
+    input_table,
+    may_be_single_character,
+)
+
+Three = tuple[float, float, float]
+Order = Literal["BGR", "RGB"]
+
+three = st.tuples(st.floats(0.01, 1.0), st.floats(0.01, 1.0), st.floats(0.01, 1.0))
+orders = st.sampled_from(["BGR", "RGB"])
+
+
+@given(
+    mean=three,
+    std=three,
+    order=orders,
+    scale=st.floats(1e-3, 0.1),
+    zero_point=st.integers(-128, 127),
+)
+def test_quantized_table_equals_the_formula_for_every_value(
+    mean: Three, std: Three, order: Order, scale: float, zero_point: int
+) -> None:
+    table = input_table(mean=mean, std=std, channel_order=order, scale=scale, zero_point=zero_point)
+    assert table.values.dtype == np.int8
+    for channel in range(3):
+        of_network = channel if order == "BGR" else 2 - channel
+        for value in range(256):
+            real = (value / 255 - mean[of_network]) / std[of_network]
+            quantized = max(-128, min(127, round(real / scale) + zero_point))
+            assert table.values[value, channel] == quantized
+
+
+def test_our_own_normalisation_is_a_flipped_sign_bit() -> None:
+    """(x - 128) / 128 with a scale of 1 / 128: the integers are those of the pixels."""
+    table = input_table(
+        mean=(128 / 255,) * 3, std=(128 / 255,) * 3, channel_order="BGR", scale=1 / 128
+    )
+    expected = (np.arange(256, dtype=np.uint8) ^ 0x80).view(np.int8)
+    np.testing.assert_array_equal(table.values, np.stack([expected] * 3, axis=1))
+
+
+@given(
+    height=st.integers(1, 40),
+    width=st.integers(1, 40),
+    order=orders,
+    quantized=st.booleans(),
+    pad=st.none() | st.integers(0, 255),
+    seed=st.integers(0, 9),
+)
+def test_fit_maps_pixels_and_pads(
+    height: int, width: int, order: Order, quantized: bool, pad: int | None, seed: int
+) -> None:
+    """At scale 1: every pixel by its channel's formula, the rest filled."""
+    image = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    table = input_table(
+        mean=mean,
+        std=std,
+        channel_order=order,
+        scale=0.02 if quantized else None,
+        zero_point=-7 if quantized else 0,
+    )
+    batch, scales = fit(image, height=44, width=48, table=table, pad=pad, scale=1.0)
+    assert scales == (1.0, 1.0)
+    pixels = np.full((44, 48, 3), 0 if pad is None else pad, dtype=np.uint8)
+    pixels[:height, :width] = image if order == "BGR" else image[..., ::-1]
+    expected = (pixels / 255 - np.array(mean)) / np.array(std)
+    if pad is None:
+        expected[height:] = 0
+        expected[:, width:] = 0
+    if quantized:
+        expected = np.clip(np.round(expected / 0.02) - 7, -128, 127)
+    assert batch.shape == (1, 44, 48, 3)
+    assert batch.dtype == (np.int8 if quantized else np.float32)
+    np.testing.assert_array_equal(batch[0], expected.astype(batch.dtype))
+
+
+@given(st.integers(1, 300), st.integers(1, 300), st.floats(0.01, 3) | st.none())
+def test_fit_keeps_the_aspect_and_stays_inside(
+    height: int, width: int, scale: float | None
+) -> None:
+    image = np.full((height, width, 3), 200, dtype=np.uint8)
+    table = input_table(mean=(0.5,) * 3, std=(0.5,) * 3, channel_order="BGR", scale=None)
+    batch, (scale_x, scale_y) = fit(image, height=64, width=96, table=table, scale=scale)
+    inside = batch[0, ..., 0] != 0
+    new_height, new_width = round(height * scale_y), round(width * scale_x)
+    assert inside[:new_height, :new_width].all()
+    assert inside.sum() == new_height * new_width
+    wanted = min(64 / height, 96 / width, *([] if scale is None else [scale]))
+    # Sides are rounded up to whole pixels.
+    assert 0 <= new_height - height * wanted < 1 + 1e-6
+    assert 0 <= new_width - width * wanted < 1 + 1e-6
+
+
+def test_fit_survives_extreme_aspects() -> None:
+    table = input_table(mean=(0.5,) * 3, std=(0.5,) * 3, channel_order="BGR", scale=None)
+    for shape in ((1, 20_000, 3), (20_000, 1, 3)):
+        batch, _ = fit(np.zeros(shape, dtype=np.uint8), height=64, width=64, table=table)
+        assert batch.shape == (1, 64, 64, 3)
+
+
+# --- crops -------------------------------------------------------------------------------
+
+
+def _noise(height: int = 120, width: int = 200) -> NDArray[np.uint8]:
+    noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    return np.asarray(cv2.GaussianBlur(noise, (0, 0), 2), dtype=np.uint8)
+
+
+def _quad(
+    x: float, y: float, width: float, height: float, degrees: float = 0
+) -> NDArray[np.float32]:
+    turn = np.deg2rad(degrees)
+    across = np.array([np.cos(turn), np.sin(turn)]) * width
+    down = np.array([-np.sin(turn), np.cos(turn)]) * height
+    origin = np.array([x, y])
+    return np.array([origin, origin + across, origin + across + down, origin + down], np.float32)
+
+
+@pytest.mark.parametrize("size", [(60, 20), (20, 60), (21, 31), (10, 15), (1, 1)])
+def test_crop_of_an_upright_rectangle_is_the_rectangle(size: tuple[int, int]) -> None:
+    """Turned by 90 degrees counter-clockwise from 1.5 times as high as wide."""
+    image = _noise()
+    crop = crop_line(image, _quad(30, 40, *size))
+    expected = image[40 : 40 + size[1], 30 : 30 + size[0]]
+    if size[1] >= 1.5 * size[0]:
+        expected = np.rot90(expected)
+    assert crop.turned == (size[1] >= 1.5 * size[0])
+    np.testing.assert_array_equal(crop.pixels, expected)
+
+
+@pytest.mark.parametrize("degrees", [-30, 5, 45])
+@pytest.mark.parametrize("size", [(60, 20), (20, 50)])
+def test_crop_equals_warping_and_then_turning(size: tuple[int, int], degrees: float) -> None:
+    image = _noise()
+    quad = _quad(80, 40, *size, degrees)
+    quad[2] += 3  # a true perspective
+    width, height = (
+        int(max(np.linalg.norm(quad[a] - quad[b]), np.linalg.norm(quad[c] - quad[d])))
+        for a, b, c, d in ((0, 1, 2, 3), (0, 3, 1, 2))
+    )
+    flat = np.array([[0, 0], [width, 0], [width, height], [0, height]], dtype=np.float32)
+    expected = cv2.warpPerspective(
+        image,
+        cv2.getPerspectiveTransform(quad, flat),
+        (width, height),
+        borderMode=cv2.BORDER_REPLICATE,
+        flags=cv2.INTER_CUBIC,
+    ).astype(int)
+    crop = crop_line(image, quad)
+    if crop.turned:
+        expected = np.rot90(expected)
+    assert crop.pixels.shape == expected.shape
+    # OpenCV interpolates at steps of 1/32 pixel, and a map inverted by itself rounds
+    # differently; on blurred noise a step is worth a few grey levels.
+    assert np.abs(crop.pixels - expected).max() <= 6
+
+
+@given(
+    width=st.integers(4, 90),
+    height=st.integers(4, 90),
+    degrees=st.floats(-180, 180),
+    turned=st.none() | st.booleans(),
+)
+def test_the_map_back_finds_the_corners(
+    width: int, height: int, degrees: float, turned: bool | None
+) -> None:
+    quad = _quad(100, 60, width, height, degrees)
+    crop = crop_line(_noise(), quad, turned=turned)
+    crop_height, crop_width = crop.pixels.shape[:2]
+    if crop.turned:  # where np.rot90 puts the corners
+        corners = [[0, crop_height - 1], [0, -1], [crop_width, -1], [crop_width, crop_height - 1]]
+    else:
+        corners = [[0, 0], [crop_width, 0], [crop_width, crop_height], [0, crop_height]]
+    np.testing.assert_allclose(transform_points(np.array(corners), crop.to_image), quad, atol=1e-2)
+
+
+def test_a_crop_shows_what_its_map_says() -> None:
+    """A white dot of the image is found at the place that the map sends to it."""
+    image = np.zeros((120, 200, 3), dtype=np.uint8)
+    cv2.circle(image, (90, 70), 2, (255, 255, 255), -1)
+    for quad in (_quad(60, 50, 80, 30, 10), _quad(75, 30, 30, 80, 5)):
+        crop = crop_line(image, quad)
+        y, x = np.argwhere(crop.pixels[..., 0] > 128).mean(axis=0)
+        np.testing.assert_allclose(
+            transform_points(np.array([[x, y]]), crop.to_image), [[90, 70]], atol=0.6
+        )
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [((20, 20), False), ((20, 29), False), ((20, 30), True), ((20, 49), True), ((20, 50), False)],
+)
+def test_single_characters_are_sought_among_short_tall_boxes(
+    size: tuple[int, int], expected: bool
+) -> None:
+    quad = _quad(10, 10, *size)
+    assert may_be_single_character(quad) == expected
+    assert not crop_line(_noise(), quad, turned=False).turned
+
+
+def test_quads_may_reach_over_the_edge() -> None:
+    crop = crop_line(_noise(), _quad(-20, -10, 60, 20))
+    assert crop.pixels.shape == (20, 60, 3)
+    assert (crop.pixels[:, :20] == crop.pixels[:, :1]).all()  # the border is repeated
+
+
+@pytest.mark.parametrize("size", [(1e6, 1e6), (1e7, 10), (3, 1e8), (40_000, 30)])
+def test_no_quad_drives_the_memory(size: tuple[float, float]) -> None:
+    pixels = crop_line(_noise(), _quad(0, 0, *size)).pixels
+    assert max(pixels.shape) <= MAX_CROP_SIDE
+    assert pixels.shape[0] * pixels.shape[1] <= MAX_CROP_PIXELS
+
+
+@pytest.mark.parametrize(
+    "quad",
+    [np.zeros((4, 2)), np.full((4, 2), np.nan), _quad(5, 5, 50, 0), np.full((4, 2), np.inf)],
+)
+def test_quads_without_area_are_refused(quad: NDArray[np.float32]) -> None:
+    with pytest.raises(ImageError, match="no area"):
+        crop_line(_noise(), quad)
