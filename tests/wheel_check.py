@@ -21,9 +21,27 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 VERSIONS = ("3.10", "3.11", "3.12", "3.13")
-BUNDLE = ROOT / "tests/golden/bundle"
-IMAGE = ROOT / "docs/samples/receipt.jpg"
-IN_THE_WHEEL = ("edgeocr/py.typed", "licenses/LICENSE", "licenses/MODEL_LICENSES.md")
+BUNDLE = ROOT / "tests/golden/tiny-int8"
+TEXT = "abcd"
+PAINT = """
+import cv2, numpy
+page = numpy.full((180, 250, 3), 255, numpy.uint8)
+line = page[10:42, 20:164]
+line[:] = 0, 0, 255
+for row in range(4):
+    line[8 * row : 8 * row + 8, 32 * row + 16 : 32 * row + 32] = 0, 255, 255
+line[-4:, :, 2] = 160
+cv2.imwrite("page.png", page)
+"""
+"""TEXT in the picture language of tests/golden/make_tiny_bundle.py."""
+IN_THE_WHEEL = (
+    "edgeocr/py.typed",
+    "edgeocr/self_test.png",
+    "edgeocr_conversion/py.typed",
+    "edgeocr_benchmarks/py.typed",
+    "licenses/LICENSE",
+    "licenses/MODEL_LICENSES.md",
+)
 
 
 class CheckError(Exception):
@@ -89,11 +107,15 @@ def check(python: Path, wheel: Path, folder: Path) -> str:
     for command in ("edgeocr", "edgeocr-convert", "edgeocr-bench"):
         run(scripts / command, "--help", cwd=empty)
 
-    read = (scripts / "edgeocr", "read", IMAGE, "--bundle", BUNDLE, "--json", "--draw", "drawn")
-    result = json.loads(run(*read, cwd=empty))
-    if not list(empty.glob("drawn/*")):
+    run(scripts / "python", "-c", PAINT, cwd=empty)
+    read = (scripts / "edgeocr", "read", "page.png", "--bundle", BUNDLE, "--json")
+    result = json.loads(run(*read, "--draw", "drawn.png", cwd=empty))
+    text = "\n".join(line["text"] for line in result["lines"])
+    if text != TEXT:
+        raise CheckError(f"read {text!r} where {TEXT!r} stands")
+    if not (empty / "drawn.png").is_file():
         raise CheckError("edgeocr read --draw wrote no picture")
-    return f"{len(result['lines'])} lines in {result['timings_ms']['total']:.0f} ms"
+    return repr(text)
 
 
 def main() -> int:
