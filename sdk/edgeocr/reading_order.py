@@ -177,8 +177,12 @@ def _gutters(spans: list[_Span], row_count: int, height: float) -> set[int]:
     right = np.array([span.right for span in spans])
     row = np.array([span.row for span in spans])
     starts: set[int] = set()
-    candidates = [index for index in range(1, len(spans)) if row[index] == row[index - 1]]
-    for candidate in candidates:
+    # Spans with a neighbour to their left, of which every gap is described.
+    candidates = 1 + np.flatnonzero(row[1:] == row[:-1])
+    gap_start, gap_end = right[candidates - 1], left[candidates]
+    own_length = (right - left)[candidates]
+    neighbour_length = (right - left)[candidates - 1]
+    for candidate in candidates.tolist():
         if candidate in starts:
             continue
         x = left[candidate] - _WORD_GAP * height / 4
@@ -191,17 +195,14 @@ def _gutters(spans: list[_Span], row_count: int, height: float) -> set[int]:
         below = np.flatnonzero(crossed[row[candidate] :])
         first = above[-1] + 1 if len(above) else 0
         last = row[candidate] + below[0] if len(below) else row_count
-        inside = [i for i in candidates if first <= row[i] < last]
-        beside = [i for i in inside if right[i - 1] <= x <= left[i]]
-        if len(beside) < _GUTTER_ROWS:
+        inside = (row[candidates] >= first) & (row[candidates] < last)
+        beside = inside & (gap_start <= x) & (x <= gap_end)
+        if np.count_nonzero(beside) < _GUTTER_ROWS:
             continue
-        gap = np.median([left[i] - right[i - 1] for i in beside])
-        shortest = min(
-            np.median([right[i] - left[i] for i in beside]),
-            np.median([right[i - 1] - left[i - 1] for i in beside]),
-        )
+        gap = np.median((gap_end - gap_start)[beside])
+        shortest = min(np.median(own_length[beside]), np.median(neighbour_length[beside]))
         if shortest >= max(_LONG_LINE * height, _LINES_PER_GUTTER * gap):
-            starts.update(beside)
+            starts.update(candidates[beside].tolist())
     return starts
 
 
@@ -226,7 +227,9 @@ def _topological_order(pieces: list[_Span]) -> list[int]:
     above = row[:, None] < row
     beside = (right[:, None] <= left) & ~overlap
     spanned = np.zeros((count, count), dtype=bool)
-    for piece in np.flatnonzero((overlap @ beside @ overlap).diagonal()):
+    # Only what shares columns with both sides of a gap can span it.
+    reach = overlap.astype(np.float32)
+    for piece in np.flatnonzero(((reach @ beside.astype(np.float32)) * reach).any(axis=1)):
         between = np.outer(above[:, piece], above[piece])
         spanned |= np.outer(overlap[:, piece], overlap[piece]) & (between | between.T)
     before = (above & overlap) | (beside & ~spanned)

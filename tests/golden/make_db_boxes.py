@@ -21,6 +21,9 @@ from rapidocr_onnxruntime.ch_ppocr_det.utils import (  # type: ignore[import-not
 )
 
 FOLDER = Path(__file__).resolve().parent
+# No box of these maps hangs on the last bit of a rectangle, which differs between versions of
+# OpenCV: 4.8 and 5.0 agree on all of them.
+SEEDS = (23, 25, 71)
 
 
 def draw_map(seed: int) -> NDArray[np.uint8]:
@@ -41,7 +44,7 @@ def draw_map(seed: int) -> NDArray[np.uint8]:
 
 
 def main() -> None:
-    maps = {f"db_boxes_{seed}.png": draw_map(seed) for seed in range(3)}
+    maps = {f"db_boxes_{seed}.png": draw_map(seed) for seed in SEEDS}
     for name, pixels in maps.items():
         cv2.imwrite(str(FOLDER / name), pixels)
     cases = []

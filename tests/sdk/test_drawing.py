@@ -32,7 +32,8 @@ def _draw(*lines: TextLine) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
 def _ink(panel: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Text is grey, outlines are coloured."""
     spread = panel.max(axis=2).astype(int) - panel.min(axis=2)
-    return (panel.max(axis=2) < 128) & (spread < 30)
+    ink: NDArray[np.bool_] = (panel.max(axis=2) < 128) & (spread < 30)
+    return ink
 
 
 @pytest.fixture(params=RENDERERS)
