@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from edgeocr.errors import EdgeOcrError, OptionError
 from edgeocr_benchmarks import environment
 from edgeocr_benchmarks.accuracy import measure_accuracy, open_readings
 from edgeocr_benchmarks.engines import Engine, edgeocr_engine
 from edgeocr_benchmarks.labels import read_labels
+from edgeocr_benchmarks.page import PageSize, page_record, render_page
 from edgeocr_benchmarks.peers import PEERS, install_peer, is_installed, peer_engine
 from edgeocr_benchmarks.report import accuracy_report, speed_report
 from edgeocr_benchmarks.results import (
@@ -21,6 +23,7 @@ from edgeocr_benchmarks.results import (
     timestamp,
     write_result,
 )
+from edgeocr_benchmarks.speed import Schedule, measure_speed
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -64,6 +67,40 @@ def _accuracy(arguments: argparse.Namespace) -> None:
     if arguments.out:
         write_result(result, arguments.out)
     print(accuracy_report([result], against=arguments.peer), end="")
+
+
+def _speed(arguments: argparse.Namespace) -> None:
+    engines = _engines(arguments)
+    with ExitStack() as stack:
+        if arguments.image:
+            image, regions = arguments.image, None
+            page = page_record(image, name=image.name, lines=None)
+        else:
+            rendered = render_page(PageSize.parse(arguments.page), font=arguments.font)
+            if arguments.page_out:
+                image = arguments.page_out
+            else:
+                image = Path(stack.enter_context(TemporaryDirectory())) / "page.png"
+            rendered.save(image)
+            regions = rendered.regions
+            page = page_record(image, name="rendered page", lines=len(regions))
+        runs = measure_speed(
+            engines,
+            image,
+            regions=regions,
+            threads=arguments.threads or [1],
+            schedule=Schedule(rounds=arguments.rounds, cold_rounds=arguments.cold_rounds),
+        )
+    result = SpeedResult(
+        created=timestamp(),
+        command=arguments.command_line,
+        environment=environment.machine(),
+        page=page,
+        runs=runs,
+    )
+    if arguments.out:
+        write_result(result, arguments.out)
+    print(speed_report([result]), end="")
 
 
 def _show(arguments: argparse.Namespace) -> None:
@@ -165,6 +202,37 @@ def _parser() -> argparse.ArgumentParser:
         "--readings", type=Path, metavar="FILE", help="write what was read as JSON lines"
     )
     accuracy.set_defaults(run=_accuracy)
+
+    speed = commands.add_parser(
+        "speed",
+        parents=[engines],
+        help="time whole pages, cold starts and memory, engines taking turns",
+    )
+    page = speed.add_mutually_exclusive_group()
+    page.add_argument(
+        "--page",
+        default="1280x960x20",
+        metavar="WIDTHxHEIGHTxLINES",
+        help="render a page of text (default: 1280x960x20)",
+    )
+    page.add_argument("--image", type=Path, metavar="FILE", help="time this image instead")
+    speed.add_argument("--font", type=Path, metavar="FILE", help="for the rendered page")
+    speed.add_argument(
+        "--page-out", type=Path, metavar="FILE", help="keep the rendered page, as PNG"
+    )
+    speed.add_argument(
+        "--threads",
+        type=_positive,
+        action="append",
+        help="threads of every engine, bound to as many cores (default: 1); can be repeated",
+    )
+    speed.add_argument(
+        "--rounds", type=_positive, default=20, help="warm reads of each engine (default: 20)"
+    )
+    speed.add_argument(
+        "--cold-rounds", type=_positive, default=7, help="fresh starts of each (default: 7)"
+    )
+    speed.set_defaults(run=_speed)
 
     show = commands.add_parser("show", help="print tables from recorded results")
     show.add_argument("results", nargs="+", type=Path, metavar="FILE")

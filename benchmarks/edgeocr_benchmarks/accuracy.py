@@ -60,11 +60,12 @@ def measure_accuracy(
 
 def engine_record(engine: Engine, process: EngineProcess, *, threads: int | None) -> EngineRecord:
     """What a result keeps of an engine that runs."""
+    description = process.describe()
     return EngineRecord(
         name=engine.name,
-        runtime=process.runtime,
+        runtime=description.runtime,
         threads=threads,
-        versions=process.versions,
+        versions=description.versions,
         identity=engine.identity,
     )
 

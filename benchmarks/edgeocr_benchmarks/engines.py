@@ -93,8 +93,20 @@ class Reading:
         return "\n".join(line.text for line in self.lines)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Description:
+    """What a running engine says of itself."""
+
+    versions: Mapping[str, str]
+    """Of Python and of the packages that matter."""
+    runtime: str
+
+
 class EngineProcess:
     """A running engine; a context manager that stops it.
+
+    The process starts at once and loads its models while the caller goes on; what fails there
+    is told by the first question.
 
     Args:
         engine: what to start.
@@ -102,7 +114,7 @@ class EngineProcess:
         cores: CPUs that the process may use; None for all.
 
     Raises:
-        EngineError: it can't be started, with the last rows that it wrote.
+        EngineError: the interpreter can't be started.
     """
 
     def __init__(
@@ -128,13 +140,15 @@ class EngineProcess:
         except OSError as error:
             self._log.close()
             raise EngineError(f"can't start {engine.python} for {engine.name}: {error}") from error
-        try:
-            ready = self._receive()["ready"]
-        except BaseException:
-            self.close()
-            raise
-        self.versions: dict[str, str] = ready["versions"]
-        self.runtime: str = ready["runtime"]
+
+    def describe(self) -> Description:
+        """Versions and runtime, as the process itself finds them.
+
+        Raises:
+            EngineError: the engine could not be started, with the last rows that it wrote.
+        """
+        answer = self._ask({"task": "describe"})
+        return Description(versions=answer["versions"], runtime=answer["runtime"])
 
     def read(self, image: Path, task: Task) -> Reading:
         """Reads one image: a whole page, or a line that is already cut out.
@@ -142,16 +156,9 @@ class EngineProcess:
         What the engine itself raises for this image becomes the reading's ``error``.
 
         Raises:
-            EngineError: the process died or was silent for too long.
+            EngineError: the process could not be started, died, or was silent for too long.
         """
-        request = json.dumps({"image": str(image.resolve()), "task": task}) + "\n"
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(request.encode())
-            self._process.stdin.flush()
-        except OSError as error:
-            raise self._failure("stopped before it was asked") from error
-        answer = self._receive()
+        answer = self._ask({"task": task, "image": str(image.resolve())})
         lines = tuple(
             FoundText(
                 text=line["text"],
@@ -165,6 +172,10 @@ class EngineProcess:
             peak_bytes=answer["peak_bytes"],
             error=answer.get("error"),
         )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     def elapsed_ms(self) -> float:
         """Since the process was started."""
@@ -195,8 +206,13 @@ class EngineProcess:
     ) -> None:
         self.close()
 
-    def _receive(self) -> dict[str, Any]:
+    def _ask(self, request: Mapping[str, str]) -> dict[str, Any]:
+        assert self._process.stdin is not None
         assert self._process.stdout is not None
+        # A process that has died can't be written to; that it died is seen when it is read.
+        with contextlib.suppress(OSError):
+            self._process.stdin.write(json.dumps(request).encode() + b"\n")
+            self._process.stdin.flush()
         overdue = threading.Event()
 
         def stop() -> None:

@@ -107,6 +107,13 @@ def state(root: Path = ROOT) -> dict[str, Any]:
     return facts
 
 
+def usable_cpus() -> int:
+    """CPUs that this process may be scheduled on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def fastest_cores(count: int, root: Path = ROOT) -> tuple[int, ...]:
     """The CPUs to bind a measurement to: the strongest of those that this process may use.
 

@@ -6,8 +6,9 @@ same loop, so what is measured of them is the same thing.
 
     config   {"engine": "edgeocr" | "rapidocr_onnxruntime" | "rapidocr", "threads": 2 | null,
               "cores": [0, 1] | null, "bundle": path, "models": {...}}
-    answer   {"ready": {"versions": {...}, "runtime": text, "load_ms": 210.5}}
-    request  {"image": path, "task": "page" | "line"}
+    request  {"task": "describe"}
+    answer   {"versions": {...}, "runtime": text}
+    request  {"task": "page" | "line", "image": path}
     answer   {"lines": [{"text", "score", "box": [[x, y], ...] | null}], "ms": 98.1,
               "peak_bytes": 123456789}
          or  {"error": text, "ms": ..., "peak_bytes": ...}
@@ -19,7 +20,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable
-from importlib import import_module, metadata
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
@@ -48,20 +49,14 @@ def main() -> None:
     # Libraries print to stdout when they please; the protocol keeps a channel of its own.
     with os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1) as answers:
         os.dup2(2, 1)
-        start = time.perf_counter()
         engine = ENGINES[config["engine"]](config)
-        load_ms = (time.perf_counter() - start) * 1e3
-        ready = {
-            "versions": versions(engine.packages),
-            "runtime": engine.runtime,
-            "load_ms": load_ms,
-        }
-        answers.write(json.dumps({"ready": ready}) + "\n")
         for request in sys.stdin.buffer:
             answers.write(json.dumps(answer(engine, json.loads(request))) + "\n")
 
 
 def answer(engine: Engine, request: dict[str, str]) -> dict[str, Any]:
+    if request["task"] == "describe":
+        return {"versions": versions(engine.packages), "runtime": engine.runtime}
     read = engine.read_page if request["task"] == "page" else engine.read_line
     answer: dict[str, Any]
     start = time.perf_counter()
@@ -90,6 +85,9 @@ def peak_bytes() -> int:
 
 
 def versions(packages: Iterable[str]) -> dict[str, str]:
+    # Not at the top: it takes 20 ms, and cold starts are measured here.
+    from importlib import metadata
+
     found = {"python": sys.version.split()[0]}
     for package in packages:
         with contextlib.suppress(metadata.PackageNotFoundError):

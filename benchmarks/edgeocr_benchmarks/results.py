@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import types
 import typing
 from collections.abc import Mapping
@@ -27,6 +26,7 @@ from edgeocr_benchmarks.errors import ResultFileError
 from edgeocr_benchmarks.labels import LabelKind
 from edgeocr_benchmarks.match_counts import MatchCounts
 from edgeocr_benchmarks.text_metrics import LineCounts
+from edgeocr_benchmarks.whole_file import write_whole
 
 SCHEMA: Final = 1
 
@@ -179,14 +179,10 @@ def write_result(result: Result, path: Path) -> None:
     Raises:
         ResultFileError: the file can't be written.
     """
-    text = _layout(dataclasses.asdict(result))
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    text = _layout(dataclasses.asdict(result)) + "\n"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_text(text + "\n", encoding="utf-8")
-        beside.replace(path)
+        write_whole(path, text.encode())
     except OSError as error:
-        beside.unlink(missing_ok=True)
         raise ResultFileError(f"can't write the result {path}: {error.strerror}") from error
 
 

@@ -1,0 +1,126 @@
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from edgeocr_benchmarks import environment
+
+
+def tree(root: Path, files: Mapping[str, str]) -> Path:
+    for name, content in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content, encoding="ascii")
+    return root
+
+
+# As a Raspberry Pi 5 states them: no "model name".
+PI_5 = {
+    "proc/cpuinfo": "".join(
+        f"processor\t: {i}\nFeatures\t: fp asimd asimdhp asimddp\nCPU implementer\t: 0x41\n"
+        "CPU architecture: 8\nCPU part\t: 0xd0b\n\n"
+        for i in range(4)
+    )
+    + "Model\t\t: Raspberry Pi 5 Model B Rev 1.0\n",
+    "proc/device-tree/model": "Raspberry Pi 5 Model B Rev 1.0\0",
+    "proc/meminfo": "MemTotal:        8255584 kB\nMemFree: 1 kB\n",
+    "proc/loadavg": "0.42 0.30 0.11 1/180 999\n",
+    "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor": "ondemand\n",
+    "sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq": "1500000\n",
+    "sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq": "2400000\n",
+    "sys/class/thermal/thermal_zone0/type": "cpu-thermal\n",
+    "sys/class/thermal/thermal_zone0/temp": "48312\n",
+}
+
+PHONE = {
+    "proc/cpuinfo": "CPU implementer\t: 0x51\nCPU part\t: 0x805\nCPU implementer\t: 0x51\n"
+    "CPU part\t: 0x804\nCPU implementer\t: 0x41\nCPU part\t: 0xfff\n",
+}
+
+
+def test_raspberry_pi(tmp_path: Path) -> None:
+    facts = environment.machine(tree(tmp_path, PI_5))
+    assert facts["cpu"] == ["4 x Cortex-A76"]
+    assert facts["cpu_flags"] == ["asimd", "asimddp", "asimdhp"]
+    assert facts["board"] == "Raspberry Pi 5 Model B Rev 1.0"
+    assert facts["memory_bytes"] == 8255584 * 1024
+    assert facts["scaling_governor"] == {"0": "ondemand"}
+    state = environment.state(tmp_path)
+    assert state["load_1min"] == 0.42
+    assert state["scaling_cur_freq_khz"] == {"0": "1500000"}
+    assert state["temperature_c"] == {"thermal_zone0 cpu-thermal": 48.312}
+
+
+def test_cores_of_several_kinds_and_an_unknown_one(tmp_path: Path) -> None:
+    assert environment.machine(tree(tmp_path, PHONE))["cpu"] == [
+        "1 x Kryo 485 Silver",
+        "1 x Kryo 485 Gold",
+        "1 x implementer 0x41 part 0xfff",
+    ]
+
+
+def test_what_the_system_does_not_state_is_left_out(tmp_path: Path) -> None:
+    facts = environment.machine(tmp_path)
+    assert not {"cpu", "board", "cgroup_cpus", "memory_bytes", "scaling_governor"} & set(facts)
+    assert {"architecture", "python", "cpus"} <= set(facts)
+    assert environment.state(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    ("files", "cpus"),
+    [
+        ({"sys/fs/cgroup/cpu.max": "150000 100000\n"}, 1.5),
+        ({"sys/fs/cgroup/cpu.max": "max 100000\n"}, None),
+        (
+            {
+                "sys/fs/cgroup/cpu/cpu.cfs_quota_us": "200000\n",
+                "sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000\n",
+            },
+            2.0,
+        ),
+        (
+            {
+                "sys/fs/cgroup/cpu/cpu.cfs_quota_us": "-1\n",
+                "sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000\n",
+            },
+            None,
+        ),
+    ],
+)
+def test_control_group_quota(tmp_path: Path, files: Mapping[str, str], cpus: float | None) -> None:
+    assert environment.machine(tree(tmp_path, files)).get("cgroup_cpus") == cpus
+
+
+def test_strongest_cores_are_taken_last_ones_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    capacities = {0: 350, 1: 350, 2: 1024, 3: 1024, 4: 800, 5: 350}
+    tree(
+        tmp_path,
+        {f"sys/devices/system/cpu/cpu{i}/cpu_capacity": f"{c}\n" for i, c in capacities.items()},
+    )
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1, 2, 3, 4}, raising=False)
+    assert environment.fastest_cores(1, tmp_path) == (3,)
+    assert environment.fastest_cores(3, tmp_path) == (2, 3, 4)
+    assert environment.fastest_cores(4, tmp_path) == (1, 2, 3, 4)
+    assert environment.fastest_cores(6, tmp_path) == ()
+
+
+def test_clock_decides_where_no_capacity_is_stated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clocks = {0: 2400000, 1: 1800000}
+    tree(
+        tmp_path,
+        {
+            f"sys/devices/system/cpu/cpu{i}/cpufreq/cpuinfo_max_freq": f"{clock}\n"
+            for i, clock in clocks.items()
+        },
+    )
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1}, raising=False)
+    assert environment.fastest_cores(1, tmp_path) == (0,)
+
+
+def test_this_machine_can_be_described() -> None:
+    facts = environment.machine()
+    assert facts["cpus"] >= environment.usable_cpus() >= 1
