@@ -272,7 +272,6 @@ def _parse_header(data: bytes) -> _Header:
     raise _CorruptError("is no JPEG, PNG, GIF, BMP, WebP or TIFF image")
 
 
-# In entropy-coded data a 0xff is followed by 0 or a restart marker; anything else ends it.
 _JPEG_MARKER: Final = re.compile(rb"\xff+([^\x00\xd0-\xd7\xff])")
 _JPEG_FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
@@ -286,7 +285,10 @@ def _jpeg(data: bytes) -> _Header:
         if match is None:
             raise _CorruptError("the JPEG data is cut off: its end is missing")
         marker, position = match[1][0], match.end()
-        if marker == 0xD9:
+        # The picture starts; inside of it 0xff is followed by anything but the end marker's 0xd9.
+        if marker == 0xDA:
+            if data.find(b"\xff\xd9", position) < 0:
+                raise _CorruptError("the JPEG data is cut off: its end is missing")
             break
         if marker == 0x01:  # TEM carries no length
             continue
