@@ -178,22 +178,22 @@ class TextRecogniser:
         ends: list[int] = []
         # A space at a cut may be seen a little to the left by one piece and a little to the
         # right by the other, so that neither would own it: both may keep it, the first wins.
-        reach = self._buckets[0].height // 4 if len(prepared.pieces) > 1 else 0
+        reach = self._buckets[0].height // 4
         for output, piece in zip(outputs, prepared.pieces, strict=True):
             path = self._path(output, piece.signature)
-            first_step = piece.span.begin // self._step
+            span, first_step = piece.span, piece.span.begin // self._step
+            joint = len(characters)
             for index, score, start, end in zip(
                 path.indices, path.scores, path.starts, path.ends, strict=True
             ):
                 character = self.charset[index - 1]
-                middle = piece.span.begin + (start + end + 1) / 2 * self._step
-                slack = reach if character == " " else 0
-                if len(prepared.pieces) > 1 and not (
-                    piece.span.own_begin - slack <= middle < piece.span.own_end + slack
-                ):
-                    continue
-                if slack and characters and characters[-1] == " ":
-                    continue
+                if len(prepared.pieces) > 1:
+                    middle = span.begin + (start + end + 1) / 2 * self._step
+                    slack = reach if character == " " else 0
+                    if not span.own_begin - slack <= middle < span.own_end + slack:
+                        continue
+                    if character == " " and len(characters) == joint and characters[-1:] == [" "]:
+                        continue
                 characters.append(character)
                 scores.append(score)
                 starts.append(first_step + start)
@@ -259,13 +259,14 @@ def split_line(scaled: Line, *, widest: int, step: int) -> list[Span]:
     height, columns = scaled.shape[:2]
     overlap = _overlap(height, widest)
     count = math.ceil(columns / _usual_piece(height, widest, step))
-    # However far a cut is moved within the slack, no piece outgrows its room.
-    slack = (_room(height, widest, step) - columns / count) / 2
+    # However far a cut is moved within the slack, no piece outgrows its room, nor vanishes.
+    part = columns / count
+    slack = max(0.0, min((_room(height, widest, step) - 1 - part) / 2, part / 2 - 1))
     ink = _ink(scaled)
     cuts = [0]
     for i in range(1, count):
-        ideal = i * columns / count
-        low, high = math.ceil(ideal - slack), math.floor(ideal + slack)
+        low, high = math.ceil(i * part - slack), math.floor(i * part + slack)
+        high = max(low, high)
         cuts.append(low + int(ink[low : high + 1].argmin()))
     cuts.append(columns)
     return [
