@@ -104,9 +104,12 @@ def check(python: Path, wheel: Path, folder: Path) -> str:
     home = run(scripts / "python", "-c", "import edgeocr; print(edgeocr.__file__)", cwd=empty)
     if not Path(home.strip()).is_relative_to(environment):
         raise CheckError(f"imported {home.strip()} instead of the installed package")
-    for command in ("edgeocr", "edgeocr-convert", "edgeocr-bench"):
-        run(scripts / command, "--help", cwd=empty)
-
+    run(scripts / "edgeocr", "--help", cwd=empty)
+    for command, extra in (("edgeocr-convert", "convert"), ("edgeocr-bench", "bench")):
+        # Either help, or a line that names what is missing: the extra is not installed here.
+        told = subprocess.run([scripts / command, "--help"], capture_output=True, text=True)
+        if told.returncode != 0 and f"edgeocr[{extra}]" not in told.stderr:
+            raise CheckError(f"{command} without its extra says: {told.stderr}")
     run(scripts / "python", "-c", PAINT, cwd=empty)
     read = (scripts / "edgeocr", "read", "page.png", "--bundle", BUNDLE, "--json")
     result = json.loads(run(*read, "--draw", "drawn.png", cwd=empty))

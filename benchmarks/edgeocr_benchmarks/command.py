@@ -1,0 +1,258 @@
+"""The command ``edgeocr-bench``."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from edgeocr.errors import EdgeOcrError, OptionError
+from edgeocr_benchmarks import environment
+from edgeocr_benchmarks.accuracy import measure_accuracy, open_readings
+from edgeocr_benchmarks.engines import Engine, edgeocr_engine
+from edgeocr_benchmarks.labels import read_labels
+from edgeocr_benchmarks.page import PageSize, page_record, render_page
+from edgeocr_benchmarks.peers import PEERS, install_peer, is_installed, peer_engine
+from edgeocr_benchmarks.report import accuracy_report, speed_report
+from edgeocr_benchmarks.results import (
+    AccuracyResult,
+    SpeedResult,
+    read_result,
+    timestamp,
+    write_result,
+)
+from edgeocr_benchmarks.speed import Schedule, measure_speed
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command.
+
+    Returns:
+        0, or 2 after a known error, which is told in one line on stderr.
+    """
+    arguments = _parser().parse_args(argv)
+    arguments.command_line = ("edgeocr-bench", *(sys.argv[1:] if argv is None else argv))
+    try:
+        arguments.run(arguments)
+    except EdgeOcrError as error:
+        print(f"edgeocr-bench: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _accuracy(arguments: argparse.Namespace) -> None:
+    engines = _engines(arguments)
+    label_sets = [read_labels(source, limit=arguments.limit) for source in arguments.labels]
+    if arguments.case != "auto":
+        fold_case = arguments.case == "ignore"
+        label_sets = [replace(labels, fold_case=fold_case) for labels in label_sets]
+    with ExitStack() as stack:
+        readings = (
+            stack.enter_context(open_readings(arguments.readings)) if arguments.readings else None
+        )
+        records, sets = measure_accuracy(
+            engines, label_sets, threads=arguments.threads, readings=readings
+        )
+    result = AccuracyResult(
+        created=timestamp(),
+        command=arguments.command_line,
+        environment=environment.machine(),
+        engines=records,
+        sets=sets,
+    )
+    if arguments.out:
+        write_result(result, arguments.out)
+    print(accuracy_report([result], against=arguments.peer), end="")
+
+
+def _speed(arguments: argparse.Namespace) -> None:
+    engines = _engines(arguments)
+    with ExitStack() as stack:
+        if arguments.image:
+            image, regions = arguments.image, None
+            page = page_record(image, name=image.name, lines=None)
+        else:
+            rendered = render_page(PageSize.parse(arguments.page), font=arguments.font)
+            if arguments.page_out:
+                image = arguments.page_out
+            else:
+                image = Path(stack.enter_context(TemporaryDirectory())) / "page.png"
+            rendered.save(image)
+            regions = rendered.regions
+            page = page_record(image, name="rendered page", lines=len(regions))
+        runs = measure_speed(
+            engines,
+            image,
+            regions=regions,
+            threads=arguments.threads or [1],
+            schedule=Schedule(rounds=arguments.rounds, cold_rounds=arguments.cold_rounds),
+        )
+    result = SpeedResult(
+        created=timestamp(),
+        command=arguments.command_line,
+        environment=environment.machine(),
+        page=page,
+        runs=runs,
+    )
+    if arguments.out:
+        write_result(result, arguments.out)
+    print(speed_report([result]), end="")
+
+
+def _show(arguments: argparse.Namespace) -> None:
+    results = [read_result(path) for path in arguments.results]
+    accuracy = [result for result in results if isinstance(result, AccuracyResult)]
+    speed = [result for result in results if isinstance(result, SpeedResult)]
+    if accuracy:
+        print(accuracy_report(accuracy, against=arguments.against), end="")
+    if accuracy and speed:
+        print()
+    if speed:
+        print(speed_report(speed), end="")
+
+
+def _peer_install(arguments: argparse.Namespace) -> None:
+    print(install_peer(arguments.name, python=arguments.python))
+
+
+def _peer_list(_: argparse.Namespace) -> None:
+    for name, peer in PEERS.items():
+        installed = "installed" if is_installed(name) else "not installed"
+        print(f"{name}\t{installed}\t{' '.join(peer.requirements)}")
+
+
+def _engines(arguments: argparse.Namespace) -> list[Engine]:
+    engines = [edgeocr_engine(folder) for folder in arguments.bundle]
+    if arguments.peer:
+        engines.append(
+            peer_engine(arguments.peer, python=arguments.peer_python, models=arguments.peer_models)
+        )
+    elif arguments.peer_python or arguments.peer_models:
+        raise OptionError("--peer-python and --peer-models need --peer")
+    if not engines:
+        raise OptionError("nothing to measure: name a --bundle, a --peer, or both")
+    names = [engine.name for engine in engines]
+    for name in names:
+        if names.count(name) > 1:
+            raise OptionError(f"two of the bundles are both {name!r}; measure one of them alone")
+    return engines
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is not positive")
+    return number
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="edgeocr-bench", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    engines = argparse.ArgumentParser(add_help=False)
+    engines.add_argument(
+        "--bundle",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="model bundle for edgeocr; can be repeated",
+    )
+    engines.add_argument("--peer", choices=tuple(PEERS), help="another engine on the same images")
+    engines.add_argument(
+        "--peer-python",
+        type=Path,
+        metavar="PATH",
+        help="interpreter that has the peer (default: made by `edgeocr-bench peer install`)",
+    )
+    engines.add_argument(
+        "--peer-models",
+        type=Path,
+        metavar="FILE",
+        help="JSON file that names ONNX files for the peer instead of its own",
+    )
+    engines.add_argument("--out", type=Path, metavar="FILE", help="record the result as JSON")
+
+    accuracy = commands.add_parser(
+        "accuracy", parents=[engines], help="read labelled images and count what is right"
+    )
+    accuracy.add_argument(
+        "--labels",
+        action="append",
+        required=True,
+        metavar="[KIND=]FILE",
+        help="label file of PaddleOCR's formats; KIND is pages, lines or texts "
+        "(default: found out from the content); can be repeated",
+    )
+    accuracy.add_argument("--limit", type=_positive, help="images of each label file")
+    accuracy.add_argument(
+        "--threads", type=_positive, help="for inference (default: each engine's own)"
+    )
+    accuracy.add_argument(
+        "--case",
+        choices=("auto", "keep", "ignore"),
+        default="auto",
+        help="auto (default) ignores case where a label file has capitals only",
+    )
+    accuracy.add_argument(
+        "--readings", type=Path, metavar="FILE", help="write what was read as JSON lines"
+    )
+    accuracy.set_defaults(run=_accuracy)
+
+    speed = commands.add_parser(
+        "speed",
+        parents=[engines],
+        help="time whole pages, cold starts and memory, engines taking turns",
+    )
+    page = speed.add_mutually_exclusive_group()
+    page.add_argument(
+        "--page",
+        default="1280x960x20",
+        metavar="WIDTHxHEIGHTxLINES",
+        help="render a page of text (default: 1280x960x20)",
+    )
+    page.add_argument("--image", type=Path, metavar="FILE", help="time this image instead")
+    speed.add_argument("--font", type=Path, metavar="FILE", help="for the rendered page")
+    speed.add_argument(
+        "--page-out", type=Path, metavar="FILE", help="keep the rendered page, as PNG"
+    )
+    speed.add_argument(
+        "--threads",
+        type=_positive,
+        action="append",
+        help="threads of every engine, bound to as many cores (default: 1); can be repeated",
+    )
+    speed.add_argument(
+        "--rounds", type=_positive, default=20, help="warm reads of each engine (default: 20)"
+    )
+    speed.add_argument(
+        "--cold-rounds", type=_positive, default=7, help="fresh starts of each (default: 7)"
+    )
+    speed.set_defaults(run=_speed)
+
+    show = commands.add_parser("show", help="print tables from recorded results")
+    show.add_argument("results", nargs="+", type=Path, metavar="FILE")
+    show.add_argument(
+        "--against", metavar="ENGINE", help="add differences to this engine, image by image"
+    )
+    show.set_defaults(run=_show)
+
+    peer = commands.add_parser("peer", help="other engines, each in its own environment")
+    peer_commands = peer.add_subparsers(required=True, metavar="COMMAND")
+    install = peer_commands.add_parser("install", help="make the environment of one peer")
+    install.add_argument("name", choices=tuple(PEERS))
+    install.add_argument(
+        "--python",
+        type=Path,
+        default=Path(sys.executable),
+        metavar="PATH",
+        help="interpreter to make it with (default: this one)",
+    )
+    install.set_defaults(run=_peer_install)
+    listing = peer_commands.add_parser("list", help="list the peers that are known")
+    listing.set_defaults(run=_peer_list)
+    return parser
