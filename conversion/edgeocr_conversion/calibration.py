@@ -210,15 +210,15 @@ class StageSample:
     """One input of a stage's float network."""
 
     signature: str
-    tensor: Tensor
-    """(1, height, width, 3) float32."""
+    tensor: NDArray[np.float32]
+    """(1, height, width, 3)."""
 
 
 def detector_samples(ocr: Ocr, images: Sequence[TextImage]) -> Iterator[StageSample]:
     """Every image as the detector sees it."""
     for image in images:
         prepared = ocr.detector.prepare(image.pixels, OcrOptions())
-        yield StageSample(signature=prepared.signature, tensor=prepared.tensor)
+        yield _sample(prepared.signature, prepared.tensor)
 
 
 def orientation_samples(ocr: Ocr, images: Sequence[TextImage]) -> Iterator[StageSample]:
@@ -226,11 +226,17 @@ def orientation_samples(ocr: Ocr, images: Sequence[TextImage]) -> Iterator[Stage
     signature = ocr.bundle.stages.cls.signatures[0].name
     for index, (line, _) in enumerate(lines_of(images)):
         turned = np.ascontiguousarray(line[::-1, ::-1]) if index % 2 else line
-        yield StageSample(signature=signature, tensor=ocr.classifier.prepare(turned))
+        yield _sample(signature, ocr.classifier.prepare(turned))
 
 
 def recogniser_samples(ocr: Ocr, images: Sequence[TextImage]) -> Iterator[StageSample]:
     """Every line as the recogniser sees it; a long one gives a sample for each piece."""
     for line, _ in lines_of(images):
         for piece in ocr.recogniser.prepare(line).pieces:
-            yield StageSample(signature=piece.signature, tensor=piece.tensor)
+            yield _sample(piece.signature, piece.tensor)
+
+
+def _sample(signature: str, tensor: Tensor) -> StageSample:
+    if tensor.dtype != np.float32:
+        raise ConversionError(f"signature {signature!r} is not float: it cannot be calibrated")
+    return StageSample(signature=signature, tensor=np.asarray(tensor, np.float32))

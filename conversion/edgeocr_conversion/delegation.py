@@ -328,6 +328,14 @@ class OperatorTime:
     milliseconds: float
     """Median of the runs."""
 
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self) | {"output_shape": list(self.output_shape)}
+
+    def to_text(self) -> str:
+        shape = "x".join(map(str, self.output_shape))
+        where = "XNNPACK" if self.delegated else "outside"
+        return f"{self.milliseconds:8.3f} ms  {where}  {self.kind} #{self.index} -> {shape}"
+
 
 def operator_times(
     path: Path, *, signature: str | None = None, threads: int = 1, runs: int = 5

@@ -317,10 +317,11 @@ def _font(rng: np.random.Generator, typefaces: Typefaces, chinese: bool, size_px
 
 
 def _line_mask(rng: np.random.Generator, text: str, font: Font) -> NDArray[np.float32]:
-    """(h, w) coverage in [0, 1] of a line, cut to its ink."""
+    """(h, w) coverage in [0, 1] of a line, with margins such as detectors leave."""
     left, top, right, bottom = (int(side) for side in font.getbbox(text))
-    image = Image.new("L", (max(1, right - left), max(1, bottom - top)))
-    ImageDraw.Draw(image).text((-left, -top), text, fill=255, font=font)
+    margin = max(2, round((bottom - top) * rng.uniform(0.05, 0.2)))
+    image = Image.new("L", (right - left + 2 * margin, bottom - top + 2 * margin))
+    ImageDraw.Draw(image).text((margin - left, margin - top), text, fill=255, font=font)
     return np.asarray(image, np.float32) / np.float32(255)
 
 

