@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -85,6 +85,15 @@ class Graph:
 
     def save(self, path: Path) -> None:
         """Writes the graph as an ONNX file; beside first, then renamed."""
+        model = onnx.shape_inference.infer_shapes(self.to_model(), strict_mode=True)
+        onnx.checker.check_model(model)
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            temporary = Path(folder) / path.name
+            onnx.save(model, str(temporary))
+            shutil.move(temporary, path)
+
+    def to_model(self, *, extra_outputs: Sequence[str] = ()) -> onnx.ModelProto:
+        """The graph as a model, with further tensors as outputs."""
         used = {name for node in self.nodes for name in node.input}
         graph = helper.make_graph(
             self.nodes,
@@ -94,22 +103,19 @@ class Graph:
                     self.input_name, onnx.TensorProto.FLOAT, list(self.input_shape)
                 )
             ],
-            [helper.make_tensor_value_info(self.output_name, onnx.TensorProto.FLOAT, None)],
+            [
+                helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None)
+                for name in (self.output_name, *extra_outputs)
+            ],
             [
                 numpy_helper.from_array(np.ascontiguousarray(array), name)
                 for name, array in self.constants.items()
                 if name in used
             ],
         )
-        model = helper.make_model(
+        return helper.make_model(
             graph, opset_imports=[helper.make_opsetid("", self.opset)], ir_version=8
         )
-        model = onnx.shape_inference.infer_shapes(model, strict_mode=True)
-        onnx.checker.check_model(model)
-        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-            temporary = Path(folder) / path.name
-            onnx.save(model, str(temporary))
-            shutil.move(temporary, path)
 
     # Looking around
 

@@ -1,0 +1,127 @@
+"""One run over the calibration data: what activations hold, and how layers' inputs correlate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from edgeocr_conversion.flatbuffer import operator_name, read_model, tensor_shape
+from edgeocr_conversion.interpreter import plain_interpreter
+from edgeocr_conversion.ranges import Histogram
+from edgeocr_conversion.weight_rounding import LAYERS
+
+Sample = NDArray[np.float32]
+"""(1, height, width, 3), as the network takes it."""
+
+_PATCHES_PER_SAMPLE: Final = 4_000
+"""Positions of a layer's input that are looked at per sample; more change nothing but time."""
+_MAX_INPUTS: Final = 4_096
+"""Layers with more inputs per output are left to plain rounding."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """What a float model did on calibration data."""
+
+    histograms: Mapping[str, Histogram]
+    """Of every activation, by tensor name."""
+    covariances: Mapping[str, NDArray[np.float64]]
+    """H = E[x x^T] of every layer's input patches, by the name of the layer's weight tensor.
+    (inputs, inputs) for convolutions and matrix products; (channels, taps, taps) for depthwise
+    convolutions, whose channels don't mix."""
+
+
+def observe(model: Path, samples: Iterable[Sample]) -> Observation:
+    """Runs a float model on samples, without a delegate, which would keep its inside to itself.
+
+    Samples may differ in height and width where the model can be resized.
+    """
+    tree = read_model(model)
+    operators = tree.subgraphs[0].operators
+    tensors = tree.subgraphs[0].tensors
+    interpreter = plain_interpreter(model)
+    entry = interpreter.get_input_details()[0]["index"]
+    histograms: dict[str, Histogram] = {}
+    sums: dict[str, NDArray[np.float64]] = {}
+    rows: dict[str, int] = {}
+    generator = np.random.default_rng(0)
+    shape: tuple[int, ...] | None = None
+    for sample in samples:
+        if sample.shape != shape:
+            shape = sample.shape
+            interpreter.resize_tensor_input(entry, shape)
+            interpreter.allocate_tensors()
+        interpreter.set_tensor(entry, sample)
+        interpreter.invoke()
+        indices = {int(i) for operator in operators for i in operator.outputs} | {int(entry)}
+        for index in sorted(indices):
+            if tensors[index].type == 0:  # TensorType.FLOAT32
+                name = tensors[index].name.decode()
+                histograms.setdefault(name, Histogram()).add(interpreter.get_tensor(index))
+        for operator in operators:
+            kind = operator_name(tree, operator)
+            if kind not in LAYERS:
+                continue
+            weights = tensors[operator.inputs[1]]
+            patches = _patches(
+                interpreter.get_tensor(int(operator.inputs[0])),
+                kind,
+                tensor_shape(weights),
+                operator.builtinOptions,
+                generator,
+            )
+            if patches is None:
+                continue
+            # Depthwise: one small matrix per channel; else one over all inputs.
+            total = np.matmul(patches.swapaxes(-1, -2), patches).astype(np.float64)
+            name = weights.name.decode()
+            sums[name] = sums.get(name, np.zeros_like(total)) + total
+            rows[name] = rows.get(name, 0) + patches.shape[-2]
+    return Observation(
+        histograms=histograms,
+        covariances={name: total / rows[name] for name, total in sums.items()},
+    )
+
+
+def _patches(
+    source: NDArray[np.float32],
+    kind: str,
+    weight_shape: tuple[int, ...],
+    options: Any,
+    generator: np.random.Generator,
+) -> NDArray[np.float32] | None:
+    """Some input patches of a layer: (n, inputs), or (channels, n, taps) if depthwise."""
+    if kind == "FULLY_CONNECTED":
+        inputs = weight_shape[1]
+        if inputs > _MAX_INPUTS:
+            return None
+        flat = source.reshape(-1, inputs)
+        wanted = min(len(flat), _PATCHES_PER_SAMPLE)
+        return flat[generator.choice(len(flat), size=wanted, replace=False)]
+    _, height, width, last = weight_shape
+    if kind == "CONV_2D" and height * width * last > _MAX_INPUTS:
+        return None
+    strides = (int(options.strideH), int(options.strideW))
+    if options.padding == 0:  # Padding.SAME
+        pads = []
+        for size, kernel, stride in zip(source.shape[1:3], (height, width), strides, strict=True):
+            missing = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+            pads.append((missing // 2, missing - missing // 2))
+        source = np.pad(source, ((0, 0), pads[0], pads[1], (0, 0)))
+    windows = sliding_window_view(source[0], (height, width), axis=(0, 1))
+    windows = windows[:: strides[0], :: strides[1]]  # (rows, columns, channels, height, width)
+    rows, columns = windows.shape[:2]
+    wanted = min(rows * columns, _PATCHES_PER_SAMPLE)
+    chosen = generator.choice(rows * columns, size=wanted, replace=False)
+    picked = windows[chosen // columns, chosen % columns]
+    if kind == "DEPTHWISE_CONV_2D":
+        return np.ascontiguousarray(
+            picked.reshape(wanted, picked.shape[1], height * width).transpose(1, 0, 2)
+        )
+    return picked.transpose(0, 2, 3, 1).reshape(wanted, -1)

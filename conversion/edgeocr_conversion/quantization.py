@@ -1,0 +1,227 @@
+"""Float TFLite to INT8 TFLite: ranges and integer weights chosen here, written in by
+ai-edge-quantizer.
+
+1. The float model runs on calibration data (:mod:`.observation`).
+2. Activation ranges minimise the error of what they are read for (:mod:`.ranges`), weights are
+   rounded for the layer's output (:mod:`.weight_rounding`).
+3. ai-edge-quantizer turns the graph into integers with these ranges injected.
+4. Its plainly rounded weights and the biases are replaced by ours, and depth-to-space, which
+   it doesn't know, is moved from floats to integers: it only moves values.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from edgeocr_conversion.errors import ConversionError
+from edgeocr_conversion.flatbuffer import (
+    Model,
+    constant_value,
+    operator_name,
+    parse_model,
+    read_model,
+)
+from edgeocr_conversion.observation import Observation
+from edgeocr_conversion.ranges import Method, Range, choose_ranges
+from edgeocr_conversion.weight_rounding import LAYERS, RoundedWeights, round_weights
+
+_MOVES: Final = ("DEPTH_TO_SPACE",)
+"""Operators that move values without changing them, and that the quantizer leaves float."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuantizationScheme:
+    """How a model becomes integers."""
+
+    ranges: Method = "mse"
+    optimal_rounding: bool = True
+    """Weights by GPTQ; to the nearest step where False."""
+    float_operators: frozenset[str] = field(default_factory=frozenset)
+    """Operators that stay float, by the name of their output tensor."""
+    dynamic_operators: frozenset[str] = field(default_factory=frozenset)
+    """Layers with INT8 weights whose inputs stay float and are quantized per row when they
+    run, by the name of their output tensor."""
+
+
+def quantize(model: Path, observation: Observation, scheme: QuantizationScheme) -> Model:
+    """The INT8 form of a float model with one signature.
+
+    Raises:
+        ConversionError: ai-edge-quantizer refuses the model.
+    """
+    tree = read_model(model)
+    ranges = choose_ranges(tree, observation.histograms, method=scheme.ranges)
+    _keep_ranges_through_moves(tree, ranges)
+    quantized = _quantize_graph(model, tree, ranges, scheme)
+    if scheme.optimal_rounding:
+        weights = round_weights(tree, observation.covariances, ranges)
+        _replace_weights(quantized, tree, weights)
+    _move_integers(quantized)
+    return quantized
+
+
+def _keep_ranges_through_moves(tree: Model, ranges: dict[str, Range]) -> None:
+    for subgraph in tree.subgraphs:
+        for operator in subgraph.operators:
+            if operator_name(tree, operator) in _MOVES:
+                source, target = (
+                    subgraph.tensors[index].name.decode()
+                    for index in (operator.inputs[0], operator.outputs[0])
+                )
+                if source in ranges:
+                    ranges[target] = ranges[source]
+
+
+def _quantize_graph(
+    model: Path, tree: Model, ranges: Mapping[str, Range], scheme: QuantizationScheme
+) -> Model:
+    # Heavy, and noisy at import.
+    from ai_edge_quantizer import quantizer, qtyping, recipe_manager
+
+    outputs = [
+        subgraph.tensors[operator.outputs[0]].name.decode()
+        for subgraph in tree.subgraphs
+        for operator in subgraph.operators
+    ]
+    recipe = recipe_manager.RecipeManager()
+    everything = qtyping.TFLOperationName.ALL_SUPPORTED
+    integers = [
+        name
+        for name in outputs
+        if name not in scheme.float_operators and name not in scheme.dynamic_operators
+    ]
+    for pattern in _patterns(integers):
+        recipe.add_static_config(
+            regex=pattern,
+            operation_name=everything,
+            activation_num_bits=8,
+            weight_num_bits=8,
+        )
+    for pattern in _patterns(sorted(scheme.dynamic_operators & set(outputs))):
+        recipe.add_dynamic_config(regex=pattern, operation_name=everything, num_bits=8)
+    statistics = {
+        name: {
+            "min": np.full((1,) * 4, chosen.low, dtype=np.float32),
+            "max": np.full((1,) * 4, chosen.high, dtype=np.float32),
+        }
+        for name, chosen in ranges.items()
+    }
+    # It shows progress bars and prints sizes; the converter has its own report.
+    with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
+        try:
+            quantized = quantizer.Quantizer(str(model), recipe.get_quantization_recipe()).quantize(
+                statistics
+            )
+        except (RuntimeError, ValueError) as error:
+            raise ConversionError(f"{model.name} can't be quantized: {error}") from error
+    if quantized.quantized_model is None:
+        raise ConversionError(f"{model.name}: the quantizer returned no model")
+    return parse_model(bytes(quantized.quantized_model))
+
+
+def _patterns(names: Sequence[str], size: int = 50) -> list[str]:
+    """Regular expressions that match the operators with these outputs and no others."""
+    return [
+        "^(" + "|".join(re.escape(name) for name in names[start : start + size]) + ");?$"
+        for start in range(0, len(names), size)
+    ]
+
+
+def _replace_weights(
+    quantized: Model, tree: Model, weights: Mapping[str, RoundedWeights]
+) -> None:
+    """Puts integer weights, their scales and the biases that follow from them in."""
+    biases = _float_biases(tree)
+    for subgraph in quantized.subgraphs:
+        for operator in subgraph.operators:
+            if operator_name(quantized, operator) not in LAYERS:
+                continue
+            tensor = subgraph.tensors[operator.inputs[1]]
+            name = tensor.name.decode()
+            if name not in weights or tensor.quantization is None:
+                continue
+            if constant_value(quantized, tensor).dtype != np.int8:  # type: ignore[union-attr]
+                continue
+            chosen = weights[name]
+            quantized.buffers[tensor.buffer].data = np.frombuffer(
+                chosen.values.tobytes(), np.uint8
+            )
+            tensor.quantization.scale = chosen.scales
+            source = subgraph.tensors[operator.inputs[0]].quantization
+            if len(operator.inputs) < 3 or operator.inputs[2] < 0:
+                continue
+            bias = subgraph.tensors[operator.inputs[2]]
+            value = constant_value(quantized, bias)
+            if value is None or value.dtype != np.int32 or name not in biases:
+                continue  # dynamic layers keep a float bias
+            scales = chosen.scales.astype(np.float64) * float(source.scale[0])
+            steps = np.clip(np.round(biases[name] / scales), -(2**31), 2**31 - 1)
+            quantized.buffers[bias.buffer].data = np.frombuffer(
+                steps.astype(np.int32).tobytes(), np.uint8
+            )
+            bias.quantization.scale = scales.astype(np.float32)
+
+
+def _float_biases(tree: Model) -> dict[str, Any]:
+    """Float biases by the name of the layer's weight tensor."""
+    biases = {}
+    for subgraph in tree.subgraphs:
+        for operator in subgraph.operators:
+            if operator_name(tree, operator) in LAYERS and len(operator.inputs) > 2:
+                if operator.inputs[2] >= 0:
+                    value = constant_value(tree, subgraph.tensors[operator.inputs[2]])
+                    name = subgraph.tensors[operator.inputs[1]].name.decode()
+                    if value is not None:
+                        biases[name] = value.astype(np.float64)
+    return biases
+
+
+def _move_integers(quantized: Model) -> None:
+    """DEQUANTIZE, a move, QUANTIZE becomes the move alone."""
+    for subgraph in quantized.subgraphs:
+        producers = {int(o.outputs[0]): o for o in subgraph.operators}
+        for operator in list(subgraph.operators):
+            if operator_name(quantized, operator) not in _MOVES:
+                continue
+            before = producers.get(int(operator.inputs[0]))
+            readers = [o for o in subgraph.operators if operator.outputs[0] in o.inputs]
+            if before is None or operator_name(quantized, before) != "DEQUANTIZE":
+                continue
+            if not readers or any(operator_name(quantized, o) != "QUANTIZE" for o in readers):
+                continue
+            source = subgraph.tensors[before.inputs[0]]
+            target = subgraph.tensors[operator.outputs[0]]
+            target.type, target.quantization = source.type, source.quantization
+            operator.inputs = before.inputs
+            for reader in readers:
+                result = subgraph.tensors[reader.outputs[0]].quantization
+                same = (
+                    result.scale[0] == source.quantization.scale[0]
+                    and result.zeroPoint[0] == source.quantization.zeroPoint[0]
+                )
+                if not same:
+                    continue  # it stays, as a requantization of integers
+                for other in subgraph.operators:
+                    other.inputs = np.array(
+                        [
+                            operator.outputs[0] if index == reader.outputs[0] else index
+                            for index in other.inputs
+                        ],
+                        dtype=np.int32,
+                    )
+                subgraph.operators = [o for o in subgraph.operators if o is not reader]
+        read = {int(index) for o in subgraph.operators for index in o.inputs}
+        read |= {int(index) for index in subgraph.outputs}
+        subgraph.operators = [
+            o
+            for o in subgraph.operators
+            if operator_name(quantized, o) != "DEQUANTIZE" or int(o.outputs[0]) in read
+        ]
