@@ -1,14 +1,18 @@
-"""Tiny TFLite models, made from the schema alone."""
+"""Tiny models: TFLite made from the schema alone, and the golden tiny bundle's as ONNX."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
+import onnx
 import pytest
 from ai_edge_litert import schema_py_generated as schema  # type: ignore[import-untyped]
 from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
 
-from edgeocr_conversion.flatbuffer import Model
+from edgeocr_conversion.flatbuffer import Model, constant_value, operator_name, read_model
+from edgeocr_conversion.rendered_text import TextImage
 
 TinyModel: TypeAlias = Callable[..., Model]
 
@@ -116,3 +120,111 @@ def _tiny_model(*, width: int, quantized: bool = False, seed: int = 7) -> Model:
 def tiny_model() -> TinyModel:
     """Makes a tiny model: ``tiny_model(width=8, quantized=True, seed=1)``."""
     return _tiny_model
+
+
+GOLDEN = Path(__file__).resolve().parents[1] / "golden"
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle() -> Callable[[str], Path]:
+    """Folder of the tiny bundle of a precision, "fp32" or "int8"; see make_tiny_bundle.py."""
+    return lambda precision: GOLDEN / f"tiny-{precision}"
+
+
+@pytest.fixture(scope="session")
+def tiny_onnx(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The networks of the tiny bundle as ONNX files for any shape, by stage.
+
+    The classifier and the recogniser end in a softmax, as the official models do.
+    """
+    folder = tmp_path_factory.mktemp("onnx")
+    nodes: dict[str, tuple[list[onnx.NodeProto], list[int | str]]] = {
+        "det": (
+            [
+                helper.make_node("Conv", ["x", "weights", "bias"], ["convolved"]),
+                helper.make_node("Relu", ["convolved"], ["y"]),
+            ],
+            [1, 1, "height", "width"],
+        ),
+        "cls": (
+            [
+                helper.make_node(
+                    "AveragePool", ["x"], ["halves"], kernel_shape=[8, 64], strides=[8, 64]
+                ),
+                helper.make_node("Conv", ["halves", "weights", "bias"], ["convolved"]),
+                helper.make_node("Flatten", ["convolved"], ["logits"]),
+                helper.make_node("Softmax", ["logits"], ["y"], axis=1),
+            ],
+            [1, 2],
+        ),
+        "rec": (
+            [
+                helper.make_node("Conv", ["x", "weights", "bias"], ["convolved"], strides=[16, 4]),
+                helper.make_node("Squeeze", ["convolved"], ["rows"], axes=[2]),
+                helper.make_node("Transpose", ["rows"], ["logits"], perm=[0, 2, 1]),
+                helper.make_node("Softmax", ["logits"], ["y"], axis=2),
+            ],
+            [1, "steps", 6],
+        ),
+    }
+    paths = {}
+    for stage, (operators, output_shape) in nodes.items():
+        weights_OHWI, bias_O = _weights(GOLDEN / f"tiny-fp32/{stage}.tflite")
+        image = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, "height", "width"])
+        output = helper.make_tensor_value_info("y", TensorProto.FLOAT, output_shape)
+        graph = helper.make_graph(
+            operators,
+            stage,
+            [image],
+            [output],
+            [
+                numpy_helper.from_array(weights_OHWI.transpose(0, 3, 1, 2).copy(), "weights"),
+                numpy_helper.from_array(bias_O, "bias"),
+            ],
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=8)
+        if stage == "rec":
+            helper.set_model_props(model, {"character": "a\nb\nc\nd"})
+        onnx.checker.check_model(model)
+        paths[stage] = folder / f"{stage}.onnx"
+        onnx.save(model, str(paths[stage]))
+    return paths
+
+
+def _weights(path: Path) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    model = read_model(path)
+    subgraph = model.subgraphs[0]
+    (convolution,) = [op for op in subgraph.operators if operator_name(model, op) == "CONV_2D"]
+    weights, bias = (
+        constant_value(model, subgraph.tensors[index]) for index in convolution.inputs[1:]
+    )
+    assert weights is not None
+    assert bias is not None
+    return weights, bias
+
+
+@pytest.fixture(scope="session")
+def pages() -> list[TextImage]:
+    """Pages in the picture language: bars of red with a yellow stripe for each character."""
+    rng = np.random.default_rng(11)
+    return [_page(rng) for _ in range(8)]
+
+
+def _page(rng: np.random.Generator) -> TextImage:
+    pixels = np.full((160, 220, 3), 255, np.uint8)
+    pixels[..., 2] = rng.integers(0, 60)
+    quads, texts = [], []
+    for top in (12, 60, 108):
+        text = "".join(rng.choice(list("abcd"), int(rng.integers(2, 6))))
+        left, height, stripe = int(rng.integers(5, 30)), 32, 16
+        width = stripe * (2 * len(text) + 1)
+        line = pixels[top : top + height, left : left + width]
+        line[:] = (0, 0, 255)
+        for i, character in enumerate(text):
+            row = "abcd".index(character) * height // 4
+            line[row : row + height // 4, stripe * (2 * i + 1) : stripe * (2 * i + 2), 1] = 255
+        line[-height // 8 :, :, 2] = 160
+        corners = [[0, 0], [width, 0], [width, height], [0, height]]
+        quads.append(np.array(corners, np.float32) + np.array([left, top], np.float32))
+        texts.append(text)
+    return TextImage(pixels=pixels, quads=np.stack(quads), texts=tuple(texts))
