@@ -112,7 +112,7 @@ def _show(arguments: argparse.Namespace) -> None:
     if accuracy and speed:
         print()
     if speed:
-        print(speed_report(speed), end="")
+        print(speed_report(speed, against=arguments.against), end="")
 
 
 def _peer_install(arguments: argparse.Namespace) -> None:
@@ -237,7 +237,10 @@ def _parser() -> argparse.ArgumentParser:
     show = commands.add_parser("show", help="print tables from recorded results")
     show.add_argument("results", nargs="+", type=Path, metavar="FILE")
     show.add_argument(
-        "--against", metavar="ENGINE", help="add differences to this engine, image by image"
+        "--against",
+        metavar="ENGINE",
+        help="add differences of accuracy to this engine, image by image; ratios of speed are "
+        "taken to it, else to the last engine",
     )
     show.set_defaults(run=_show)
 

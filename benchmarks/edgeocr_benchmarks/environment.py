@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from edgeocr.processors import cgroup_quota
+
 ROOT: Final = Path("/")
 
 _ARM_PARTS: Final[Mapping[tuple[int, int], str]] = {
@@ -72,7 +74,7 @@ def machine(root: Path = ROOT) -> dict[str, Any]:
         facts["distribution"] = platform.freedesktop_os_release().get("PRETTY_NAME", "")
     if hasattr(os, "sched_getaffinity"):
         facts["affinity"] = sorted(os.sched_getaffinity(0))
-    quota = _cgroup_cpus(root)
+    quota = cgroup_quota(root)
     if quota is not None:
         facts["cgroup_cpus"] = quota
     memory = _fields(root / "proc/meminfo").get("MemTotal")
@@ -105,13 +107,6 @@ def state(root: Path = ROOT) -> dict[str, Any]:
     if temperatures:
         facts["temperature_c"] = temperatures
     return facts
-
-
-def usable_cpus() -> int:
-    """CPUs that this process may be scheduled on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def fastest_cores(count: int, root: Path = ROOT) -> tuple[int, ...]:
@@ -160,18 +155,6 @@ def _cpu(root: Path) -> dict[str, Any]:
     if relevant:
         facts["cpu_flags"] = relevant
     return facts
-
-
-def _cgroup_cpus(root: Path) -> float | None:
-    """CPUs that the control group grants; None without a limit."""
-    with contextlib.suppress(OSError, ValueError):
-        quota, period = (root / "sys/fs/cgroup/cpu.max").read_text("ascii").split()
-        return None if quota == "max" else int(quota) / int(period)
-    with contextlib.suppress(OSError, ValueError):
-        folder = root / "sys/fs/cgroup/cpu"
-        limit = int((folder / "cpu.cfs_quota_us").read_text("ascii"))
-        return limit / int((folder / "cpu.cfs_period_us").read_text("ascii")) if limit > 0 else None
-    return None
 
 
 def _per_cpu(root: Path, name: str) -> dict[str, str]:

@@ -35,7 +35,8 @@ class Engine(Protocol):
         """Distributions whose versions are worth recording, where they are installed."""
 
     @property
-    def runtime(self) -> str: ...
+    def runtime(self) -> str:
+        """What computes the networks."""
 
     def read_page(self, path: str) -> list[Line]: ...
     def read_line(self, path: str) -> list[Line]: ...
@@ -122,12 +123,14 @@ class EdgeOcr:
         "opencv-python-headless",
         "pyclipper",
     )
-    runtime = "LiteRT"
 
     def __init__(self, config: Config) -> None:
         edgeocr = import_module("edgeocr")
-        threads = {"threads": config["threads"]} if config.get("threads") else {}
-        self._ocr = edgeocr.Ocr.load(config["bundle"], **threads)
+        self._ocr = edgeocr.Ocr.load(config["bundle"], threads=config.get("threads"))
+
+    @property
+    def runtime(self) -> str:
+        return str(import_module("edgeocr.runtime").runtime().package)
 
     def read_page(self, path: str) -> list[Line]:
         return [line(found.text, found.score, found.box) for found in self._ocr.read(path)]
@@ -152,7 +155,7 @@ class RapidOcr1:
     """rapidocr-onnxruntime 1.x."""
 
     packages = ("rapidocr-onnxruntime", *_RAPIDOCR_PACKAGES)
-    runtime = "ONNX Runtime"
+    runtime = "onnxruntime"
 
     def __init__(self, config: Config) -> None:
         models = config.get("models") or {}
@@ -186,7 +189,7 @@ class RapidOcr3:
     """rapidocr 3.x on ONNX Runtime."""
 
     packages = ("rapidocr", *_RAPIDOCR_PACKAGES)
-    runtime = "ONNX Runtime"
+    runtime = "onnxruntime"
 
     def __init__(self, config: Config) -> None:
         models = config.get("models") or {}

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont, UnidentifiedImageError
 
 from edgeocr.errors import ImageError, OptionError
+from edgeocr.whole_files import write_whole
 from edgeocr_benchmarks.labels import Region
 from edgeocr_benchmarks.results import PageRecord
-from edgeocr_benchmarks.whole_file import write_whole
 
 _PAPER: Final = (236, 236, 233)
 _INK: Final = (38, 38, 42)
@@ -88,6 +88,7 @@ class RenderedPage:
         png = io.BytesIO()
         self.image.save(png, format="PNG")
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(path, png.getvalue())
         except OSError as error:
             raise ImageError(f"can't write the page {path}: {error.strerror}") from error

@@ -101,8 +101,14 @@ def accuracy_report(results: Sequence[AccuracyResult], *, against: str | None = 
     return "\n\n".join(parts) + "\n"
 
 
-def speed_report(results: Sequence[SpeedResult]) -> str:
-    """Medians per engine and thread count, and ratios to the first engine."""
+def speed_report(results: Sequence[SpeedResult], *, against: str | None = None) -> str:
+    """Medians per engine and thread count, and ratios to one of the engines.
+
+    Args:
+        results: each gives a table.
+        against: name of the engine that ratios are taken to; None for the last one, which is
+            the peer where there is one.
+    """
     parts = []
     for result in results:
         page = result.page
@@ -114,7 +120,9 @@ def speed_report(results: Sequence[SpeedResult]) -> str:
         )
         rows: list[Sequence[str]] = []
         for run in result.runs:
-            rows.extend(_timed_row(run, engine, run.engines[0]) for engine in run.engines)
+            named = [engine for engine in run.engines if engine.engine.name == against]
+            base = named[0] if named else run.engines[-1]
+            rows.extend(_timed_row(run, engine, base) for engine in run.engines)
         header = (
             "threads",
             "engine",
@@ -173,17 +181,17 @@ def _differences(records: Sequence[SetRecord], against: str) -> list[Sequence[st
     return rows
 
 
-def _timed_row(run: TimedRun, engine: TimedEngine, first: TimedEngine) -> Sequence[str]:
+def _timed_row(run: TimedRun, engine: TimedEngine, base: TimedEngine) -> Sequence[str]:
     memory = [peak / 1e6 for peak in engine.peak_bytes]
     pairs: tuple[tuple[Sequence[float], Sequence[float]], ...] = (
-        (engine.warm_ms, first.warm_ms),
-        (engine.cold_ms, first.cold_ms),
-        (memory, [peak / 1e6 for peak in first.peak_bytes]),
+        (engine.warm_ms, base.warm_ms),
+        (engine.cold_ms, base.cold_ms),
+        (memory, [peak / 1e6 for peak in base.peak_bytes]),
     )
     cells = []
     for samples, reference in pairs:
         cells.append(f"{sampling.median(samples):.1f}")
-        cells.append("1" if engine is first else _ratio(samples, reference))
+        cells.append("1" if engine is base else _ratio(samples, reference))
     if engine.accuracy is None:
         cells += ["", ""]
     else:

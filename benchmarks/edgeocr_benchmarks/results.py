@@ -21,12 +21,12 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
+from edgeocr.whole_files import write_whole
 from edgeocr_benchmarks.detection_metrics import PageCounts
 from edgeocr_benchmarks.errors import ResultFileError
 from edgeocr_benchmarks.labels import LabelKind
 from edgeocr_benchmarks.match_counts import MatchCounts
 from edgeocr_benchmarks.text_metrics import LineCounts
-from edgeocr_benchmarks.whole_file import write_whole
 
 SCHEMA: Final = 1
 
@@ -181,6 +181,7 @@ def write_result(result: Result, path: Path) -> None:
     """
     text = _layout(dataclasses.asdict(result)) + "\n"
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, text.encode())
     except OSError as error:
         raise ResultFileError(f"can't write the result {path}: {error.strerror}") from error

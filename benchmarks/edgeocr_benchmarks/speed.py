@@ -14,6 +14,7 @@ from typing import Final
 from tqdm import tqdm
 
 from edgeocr.errors import OptionError
+from edgeocr.processors import processors
 from edgeocr_benchmarks import environment
 from edgeocr_benchmarks.accuracy import engine_record
 from edgeocr_benchmarks.detection_metrics import page_counts
@@ -65,7 +66,7 @@ def measure_speed(
     runs = []
     for count in threads:
         cores = environment.fastest_cores(count)
-        usable = environment.usable_cpus()
+        usable = processors().affinity
         if count > usable:
             raise OptionError(f"{count} threads on {usable} usable CPUs: nothing worth measuring")
         runs.append(_measure_run(engines, image, regions, count, cores, schedule))

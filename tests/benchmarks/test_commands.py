@@ -140,7 +140,10 @@ def test_speed_of_the_rendered_page_knows_its_text(
 
 def test_show_prints_speed_and_accuracy(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", str(Path(__file__).with_name("recorded_speed.json"))]) == 0
-    assert "| 1 | edge | 412.0 |" in capsys.readouterr().out
+    assert "| 1 | peer | 1652.6 | 1 |" in capsys.readouterr().out
+    recorded = str(Path(__file__).with_name("recorded_speed.json"))
+    assert main(["show", recorded, "--against", "edge"]) == 0
+    assert "| 1 | edge | 412.0 | 1 |" in capsys.readouterr().out
 
 
 def test_peers_are_listed(

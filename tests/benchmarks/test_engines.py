@@ -136,7 +136,7 @@ def test_models_can_be_files_of_an_installed_package(stand_in: "StandIn") -> Non
 def test_description_names_versions_and_runtime(stand_in: "StandIn") -> None:
     with EngineProcess(peer(stand_in, "rapidocr")) as process:
         description = process.describe()
-    assert description.runtime == "ONNX Runtime"
+    assert description.runtime == "onnxruntime"
     assert description.versions["python"] == sys.version.split()[0]
     assert description.versions["numpy"] == np.__version__
 

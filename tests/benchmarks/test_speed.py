@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from edgeocr.processors import Processors
 from edgeocr_benchmarks.engines import Engine
 from edgeocr_benchmarks.speed import WARMUPS, Schedule, measure_speed
 
@@ -47,7 +48,8 @@ def test_engines_take_turns_in_alternating_order(
 def test_every_thread_count_is_a_run_of_its_own(
     stand_in: "StandIn", make_image: MakeImage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edgeocr_benchmarks.environment.usable_cpus", lambda: 2)
+    two = Processors(machine=2, affinity=2, quota=None)
+    monkeypatch.setattr("edgeocr_benchmarks.speed.processors", lambda: two)
     image = make_image("a.png", reads=[])
     engine = Engine(name="one", kind="rapidocr", python=str(stand_in.python))
     runs = measure_speed(
