@@ -25,6 +25,13 @@ from edgeocr.reading_order import reading_order
 from edgeocr.recognition import Reading, TextRecogniser
 from edgeocr.result import Character, OcrResult, TextLine
 
+CERTAINLY_UPSIDE_DOWN: Final = 0.98
+"""Probability of "180" below which a line is read both ways, and the better reading is kept.
+
+PP-OCR turns such lines unread. Of 768 upright words of ICDAR 2015 and IIIT5K its classifier
+would turn 14, and is this sure of 2; turned over, it knows 419 of them, and is this sure of 334.
+"""
+
 _DEFAULTS: Final = OcrOptions()
 _LINE_STAGES: Final = ("crop", "orient", "recognise")
 
@@ -177,28 +184,40 @@ class Ocr:
         started = perf_counter()
         crop = crop_line(pixels, region.quad)
         cut = perf_counter()
-        upright, rotation = self._orient(crop, options)
+        rotation, certain = self._orient(crop, options)
         oriented = perf_counter()
         reading: Reading | None = None
         if options.recognise:
-            reading = self.recogniser.recognise(upright)
+            reading = self._recognise(crop, rotation)
+            if not certain:
+                upright = self._recognise(crop, 0)
+                if upright.score > reading.score:
+                    rotation, reading = 0, upright
             if may_be_single_character(region.quad):
                 standing = crop_line(pixels, region.quad, turned=False)
-                alternative = self.recogniser.recognise(standing.pixels)
-                if len(alternative.characters) == 1 and alternative.score > reading.score:
-                    crop, rotation, reading = standing, 0, alternative
+                character = self._recognise(standing, 0)
+                if len(character.characters) == 1 and character.score > reading.score:
+                    crop, rotation, reading = standing, 0, character
         finished = perf_counter()
         return _TimedLine(
             line=_text_line(region, crop, rotation, reading, characters=options.characters),
             seconds=(cut - started, oriented - cut, finished - oriented),
         )
 
-    def _orient(
-        self, crop: LineCrop, options: OcrOptions
-    ) -> tuple[NDArray[np.uint8], Literal[0, 180]]:
-        if options.orient and self.classifier.classify(crop.pixels, options).upside_down:
-            return np.ascontiguousarray(crop.pixels[::-1, ::-1]), 180
-        return crop.pixels, 0
+    def _orient(self, crop: LineCrop, options: OcrOptions) -> tuple[Literal[0, 180], bool]:
+        """The rotation of a line, and whether there is no doubt about it."""
+        if not options.orient:
+            return 0, True
+        orientation = self.classifier.classify(crop.pixels, options)
+        if not orientation.upside_down:
+            return 0, True
+        return 180, orientation.score >= CERTAINLY_UPSIDE_DOWN
+
+    def _recognise(self, crop: LineCrop, rotation: Literal[0, 180]) -> Reading:
+        line = crop.pixels
+        if rotation == 180:
+            line = np.ascontiguousarray(line[::-1, ::-1])
+        return self.recogniser.recognise(line)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

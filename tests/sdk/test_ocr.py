@@ -14,6 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edgeocr import BundleError, ImageError, Ocr, OcrOptions, OptionError
+from edgeocr.ocr import CERTAINLY_UPSIDE_DOWN
 
 Paint: TypeAlias = Callable[..., NDArray[np.uint8]]
 
@@ -143,6 +144,24 @@ def test_read_line_reads_a_crop(ocr: Ocr, paint_line: Paint, upside_down: bool) 
 def test_read_line_gives_a_line_even_where_nothing_stands(ocr: Ocr) -> None:
     line = ocr.read_line(np.full((32, 100, 3), 255, dtype=np.uint8))
     assert (line.text, line.score) == ("", 0.0)
+
+
+def test_where_the_classifier_is_in_doubt_the_better_reading_decides(ocr: Ocr) -> None:
+    """An upright line whose upper edge is a little darker, as if it stood on its head.
+
+    Its stripes begin at whole CTC steps; turned, they would lie between two and be lost.
+    """
+    line = np.zeros((16, 42, 3), dtype=np.uint8)
+    line[..., 2] = 255
+    line[:2, :, 2] = 236
+    for i in range(4):
+        line[4 * i : 4 * i + 4, 8 * i + 4 : 8 * i + 8, 1] = 255
+    orientation = ocr.classifier.classify(line, OcrOptions())
+    assert orientation.upside_down
+    assert 0.9 <= orientation.score < CERTAINLY_UPSIDE_DOWN
+    read = ocr.read_line(line)
+    assert (read.text, read.rotation) == ("abcd", 0)
+    assert ocr.read_line(line, OcrOptions(recognise=False)).rotation == 180
 
 
 def test_a_tall_line_is_read_turned(ocr: Ocr, paint_line: Paint) -> None:
