@@ -97,7 +97,7 @@ class OcrResult(Sequence[TextLine]):
     """Of the image as it was read, upright after its EXIF rotation, in pixels."""
     height: int
     timings_ms: Mapping[str, float] = field(default_factory=dict)
-    """Wall time per stage: "load", "detect", "orient", "recognise", "total"."""
+    """Wall time per stage: "load", "detect", "crop", "orient", "recognise", "total"."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "lines", tuple(self.lines))
