@@ -132,6 +132,8 @@ class Graph:
             ConversionError: no convolution stands before it on its way.
         """
         while True:
+            if name == self.input_name:
+                return self.input_shape[1]
             node = self.producer(name)
             if node is not None and node.op_type == "Conv":
                 return int(self.constants[node.input[1]].shape[0])
