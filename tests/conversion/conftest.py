@@ -159,9 +159,10 @@ def tiny_onnx(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         ),
         "rec": (
             [
-                helper.make_node("Conv", ["x", "weights", "bias"], ["convolved"], strides=[16, 4]),
+                helper.make_node("Conv", ["x", "weights"], ["convolved"], strides=[16, 4]),
                 helper.make_node("Squeeze", ["convolved"], ["rows"], axes=[2]),
-                helper.make_node("Transpose", ["rows"], ["logits"], perm=[0, 2, 1]),
+                helper.make_node("Transpose", ["rows"], ["steps"], perm=[0, 2, 1]),
+                helper.make_node("Add", ["steps", "bias"], ["logits"]),
                 helper.make_node("Softmax", ["logits"], ["y"], axis=2),
             ],
             [1, "steps", 6],

