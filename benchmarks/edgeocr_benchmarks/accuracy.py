@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import IO, Any
 
 from tqdm import tqdm
@@ -122,9 +121,3 @@ def _as_json(engine: str, labels: str, labelled: LabelledImage, reading: Reading
         "error": reading.error,
     }
     return json.dumps(document, ensure_ascii=False)
-
-
-def open_readings(path: Path) -> IO[str]:
-    """The file that :func:`measure_accuracy` writes readings to; the caller closes it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path.open("w", encoding="utf-8")

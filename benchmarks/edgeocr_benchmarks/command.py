@@ -1,6 +1,7 @@
 """The command ``edgeocr-bench``."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -10,8 +11,9 @@ from tempfile import TemporaryDirectory
 
 from edgeocr.errors import EdgeOcrError, OptionError
 from edgeocr_benchmarks import environment
-from edgeocr_benchmarks.accuracy import measure_accuracy, open_readings
+from edgeocr_benchmarks.accuracy import measure_accuracy
 from edgeocr_benchmarks.engines import Engine, edgeocr_engine
+from edgeocr_benchmarks.errors import ResultFileError
 from edgeocr_benchmarks.labels import read_labels
 from edgeocr_benchmarks.page import PageSize, page_record, render_page
 from edgeocr_benchmarks.peers import PEERS, install_peer, is_installed, peer_engine
@@ -45,15 +47,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _accuracy(arguments: argparse.Namespace) -> None:
+    _check_writable(arguments.out, arguments.readings)
     engines = _engines(arguments)
     label_sets = [read_labels(source, limit=arguments.limit) for source in arguments.labels]
     if arguments.case != "auto":
         fold_case = arguments.case == "ignore"
         label_sets = [replace(labels, fold_case=fold_case) for labels in label_sets]
     with ExitStack() as stack:
-        readings = (
-            stack.enter_context(open_readings(arguments.readings)) if arguments.readings else None
-        )
+        readings = None
+        if arguments.readings:
+            readings = stack.enter_context(arguments.readings.open("w", encoding="utf-8"))
         records, sets = measure_accuracy(
             engines, label_sets, threads=arguments.threads, readings=readings
         )
@@ -70,6 +73,7 @@ def _accuracy(arguments: argparse.Namespace) -> None:
 
 
 def _speed(arguments: argparse.Namespace) -> None:
+    _check_writable(arguments.out, arguments.page_out)
     engines = _engines(arguments)
     with ExitStack() as stack:
         if arguments.image:
@@ -140,6 +144,21 @@ def _engines(arguments: argparse.Namespace) -> list[Engine]:
         if names.count(name) > 1:
             raise OptionError(f"two of the bundles are both {name!r}; measure one of them alone")
     return engines
+
+
+def _check_writable(*paths: Path | None) -> None:
+    """Before an hour of measuring, not after it."""
+    for path in paths:
+        if path is None:
+            continue
+        if path.is_dir():
+            raise ResultFileError(f"can't write {path}: it is a folder")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ResultFileError(f"can't write {path}: {error.strerror}") from error
+        if not os.access(path if path.exists() else path.parent, os.W_OK):
+            raise ResultFileError(f"can't write {path}: permission denied")
 
 
 def _positive(text: str) -> int:

@@ -195,6 +195,18 @@ def test_known_errors_are_one_line(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("option", ["--out", "--readings"])
+@pytest.mark.parametrize("target", ["file/result.json", "folder"])
+def test_target_that_cannot_be_written_is_told_before_anything_is_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str, target: str
+) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder").mkdir()
+    command = ["accuracy", "--labels", "x.txt", "--peer", "rapidocr-1.4.4"]
+    assert main([*command, option, str(tmp_path / target)]) == 2
+    assert f"can't write {tmp_path / target}" in capsys.readouterr().err
+
+
 def test_page_that_the_engine_cannot_read_has_no_speed(
     stand_in: "StandIn", make_image: MakeImage, capsys: pytest.CaptureFixture[str]
 ) -> None:
