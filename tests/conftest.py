@@ -17,12 +17,6 @@ settings.load_profile("edgeocr")
 
 
 @pytest.fixture(scope="session")
-def samples() -> Path:
-    """Folder of the sample images that are part of the repository."""
-    return ROOT / "docs/samples"
-
-
-@pytest.fixture(scope="session")
 def real_data() -> Path:
     """Folder of real images with ground truth: EDGEOCR_DATA, or shared/data beside the checkout.
 
