@@ -28,8 +28,9 @@ from edgeocr.result import Character, OcrResult, TextLine
 CERTAINLY_UPSIDE_DOWN: Final = 0.98
 """Probability of "180" below which a line is read both ways, and the better reading is kept.
 
-PP-OCR turns such lines unread. Of 768 upright words of ICDAR 2015 and IIIT5K its classifier
-would turn 14, and is this sure of 2; turned over, it knows 419 of them, and is this sure of 334.
+PP-OCR turns such lines unread. Of 2000 upright training words of ICDAR 2015 and IIIT5K its
+classifier would turn 51 and is this sure of 5; of the same words on their head it knows 1216 and
+is this sure of 940.
 """
 
 _DEFAULTS: Final = OcrOptions()

@@ -21,7 +21,7 @@ Paint: TypeAlias = Callable[..., NDArray[np.uint8]]
 
 
 @pytest.mark.parametrize(
-    ("columns", "width"), [(1, 32), (32, 32), (33, 32), (34, 64), (64, 64), (67, 64), (68, 256)]
+    ("columns", "width"), [(1, 32), (32, 32), (38, 32), (39, 64), (64, 64), (76, 64), (77, 256)]
 )
 def test_the_narrowest_width_is_taken_and_a_little_squashing_is_allowed(
     ocr: Ocr, columns: int, width: int
