@@ -76,12 +76,12 @@ class Ocr:
         Raises:
             BundleError: the bundle is missing, incomplete, corrupt or of another schema.
             RuntimeUnavailableError: no TFLite runtime is installed, or it refuses a model.
-            OptionError: ``threads`` is not in 1 to 64.
+            OptionError: ``threads`` is not a whole number from 1 to 64.
         """
         if threads is None:
             threads = processors().threads
-        if not 1 <= threads <= 64:
-            raise OptionError(f"threads is {threads}; it must be 1 to 64")
+        if not isinstance(threads, int) or not 1 <= threads <= 64:
+            raise OptionError(f"threads is {threads}; it must be a whole number from 1 to 64")
         if bundle is None:
             bundle = Bundle.default()
         elif not isinstance(bundle, Bundle):

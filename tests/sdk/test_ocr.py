@@ -259,10 +259,19 @@ def test_an_error_in_one_call_leaves_the_object_usable(ocr: Ocr, paint_page: Pai
     assert ocr.read(paint_page("abc")).text == "abc"
 
 
-@pytest.mark.parametrize("threads", [0, -1, 65])
-def test_threads_out_of_range_are_refused(tiny: Path, threads: int) -> None:
+@pytest.mark.parametrize("threads", [0, -1, 65, 2.0])
+def test_threads_out_of_range_are_refused(tiny: Path, threads: float) -> None:
     with pytest.raises(OptionError, match="threads"):
-        Ocr.load(tiny, threads=threads)
+        Ocr.load(tiny, threads=threads)  # type: ignore[arg-type]
+
+
+def test_quantized_networks_never_see_a_float_image(tiny_int8: Path, paint_page: Paint) -> None:
+    ocr, page = Ocr.load(tiny_int8, threads=1), paint_page("abc")
+    prepared = ocr.detector.prepare(page, OcrOptions())
+    pieces = ocr.recogniser.prepare(page[10:42]).pieces
+    tensors = [prepared.tensor, ocr.classifier.prepare(page), pieces[0].tensor]
+    outputs = [ocr.detector.infer(prepared), ocr.classifier.infer(tensors[1])]
+    assert {tensor.dtype.name for tensor in tensors + outputs} == {"int8"}
 
 
 def test_the_default_bundle_is_the_one_that_the_environment_names(

@@ -156,6 +156,18 @@ def test_without_a_runtime_the_command_that_installs_one_is_told() -> None:
     assert "Traceback" not in said
 
 
+def test_on_a_32_bit_system_the_advice_is_another() -> None:
+    program = (
+        "sys.maxsize = 2**31 - 1\n"
+        "from edgeocr import RuntimeUnavailableError\n"
+        "from edgeocr.runtime import runtime\n"
+        "try:\n    runtime()\nexcept RuntimeUnavailableError as error:\n    print(error)"
+    )
+    said = run_without({"ai_edge_litert", "tflite_runtime", "tensorflow"}, program)
+    assert "LiteRT has none for 32-bit systems" in said
+    assert "pip install tflite-runtime" in said
+
+
 def test_the_next_runtime_is_taken_where_the_first_is_absent(tmp_path: Path) -> None:
     package = tmp_path / "tflite_runtime"
     package.mkdir()
