@@ -19,8 +19,13 @@ from edgeocr_conversion.weight_rounding import LAYERS
 Sample = NDArray[np.float32]
 """(1, height, width, 3), as the network takes it."""
 
-_PATCHES_PER_SAMPLE: Final = 4_000
+_PATCHES_PER_SAMPLE: Final = 500
 """Positions of a layer's input that are looked at per sample; more change nothing but time."""
+_VALUES_PER_SAMPLE: Final = 200_000
+"""Of a map, about, that are counted per sample: every so many pixels of a large one."""
+_CHUNK_BYTES: Final = 8_000_000
+"""Patches are gathered up to this size before they are multiplied: one product of many rows is
+much cheaper than many products of few."""
 _MAX_INPUTS: Final = 4_096
 """Layers with more inputs per output are left to plain rounding."""
 
@@ -46,12 +51,12 @@ def observe(model: Path, samples: Iterable[Sample]) -> Observation:
     operators = tree.subgraphs[0].operators
     tensors = tree.subgraphs[0].tensors
     interpreter = plain_interpreter(model)
-    entry = interpreter.get_input_details()[0]["index"]
+    entry = int(interpreter.get_input_details()[0]["index"])
     histograms: dict[str, Histogram] = {}
-    sums: dict[str, NDArray[np.float64]] = {}
-    rows: dict[str, int] = {}
+    moments: dict[str, _SecondMoment] = {}
     generator = np.random.default_rng(0)
     shape: tuple[int, ...] | None = None
+    activations = {int(index) for operator in operators for index in operator.outputs} | {entry}
     for sample in samples:
         if sample.shape != shape:
             shape = sample.shape
@@ -59,11 +64,10 @@ def observe(model: Path, samples: Iterable[Sample]) -> Observation:
             interpreter.allocate_tensors()
         interpreter.set_tensor(entry, sample)
         interpreter.invoke()
-        indices = {int(i) for operator in operators for i in operator.outputs} | {int(entry)}
-        for index in sorted(indices):
+        for index in sorted(activations):
             if tensors[index].type == 0:  # TensorType.FLOAT32
-                name = tensors[index].name.decode()
-                histograms.setdefault(name, Histogram()).add(interpreter.get_tensor(index))
+                values = _thinned(interpreter.get_tensor(index))
+                histograms.setdefault(tensors[index].name.decode(), Histogram()).add(values)
         for operator in operators:
             kind = operator_name(tree, operator)
             if kind not in LAYERS:
@@ -76,17 +80,49 @@ def observe(model: Path, samples: Iterable[Sample]) -> Observation:
                 operator.builtinOptions,
                 generator,
             )
-            if patches is None:
-                continue
-            # Depthwise: one small matrix per channel; else one over all inputs.
-            total = np.matmul(patches.swapaxes(-1, -2), patches).astype(np.float64)
-            name = weights.name.decode()
-            sums[name] = sums.get(name, np.zeros_like(total)) + total
-            rows[name] = rows.get(name, 0) + patches.shape[-2]
+            if patches is not None:
+                moments.setdefault(weights.name.decode(), _SecondMoment()).add(patches)
     return Observation(
         histograms=histograms,
-        covariances={name: total / rows[name] for name, total in sums.items()},
+        covariances={name: moment.value() for name, moment in moments.items()},
     )
+
+
+class _SecondMoment:
+    """E[x x^T] of rows that come in portions."""
+
+    def __init__(self) -> None:
+        self._sum: NDArray[np.float64] | None = None
+        self._rows = 0
+        self._pending: list[NDArray[np.float32]] = []
+
+    def add(self, patches: NDArray[np.float32]) -> None:
+        """(n, inputs), or (channels, n, taps) for one matrix per channel."""
+        self._pending.append(patches)
+        if sum(portion.nbytes for portion in self._pending) > _CHUNK_BYTES:
+            self._flush()
+
+    def value(self) -> NDArray[np.float64]:
+        self._flush()
+        assert self._sum is not None  # never made without a first portion
+        return self._sum / self._rows
+
+    def _flush(self) -> None:
+        if not self._pending:
+            return
+        rows = np.concatenate(self._pending, axis=-2)
+        product = np.matmul(rows.swapaxes(-1, -2), rows).astype(np.float64)
+        self._sum = product if self._sum is None else self._sum + product
+        self._rows += rows.shape[-2]
+        self._pending = []
+
+
+def _thinned(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Every so many pixels of a map that is larger than needed for a histogram."""
+    if values.ndim != 4 or values.size <= _VALUES_PER_SAMPLE:
+        return values
+    step = int(np.ceil(np.sqrt(values.size / _VALUES_PER_SAMPLE)))
+    return values[:, ::step, ::step]
 
 
 def _patches(

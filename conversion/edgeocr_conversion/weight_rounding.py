@@ -42,8 +42,14 @@ def round_weights(
     covariances: Mapping[str, NDArray[np.float64]],
     ranges: Mapping[str, Range],
 ) -> dict[str, RoundedWeights]:
-    """Integer weights of every layer of a float model, by the name of its weight tensor."""
+    """Integer weights of every layer of a float model, by the name of its weight tensor.
+
+    Layers that read the same tensor with the same weights but for a factor per output, as a
+    split gate leaves them (:mod:`.equalisation`), get the same integers: the file holds them
+    once.
+    """
     rounded: dict[str, RoundedWeights] = {}
+    twins: dict[tuple[int, tuple[int, ...]], list[tuple[NDArray[np.float32], str]]] = {}
     subgraph = model.subgraphs[0]
     for operator in subgraph.operators:
         kind = operator_name(model, operator)
@@ -54,6 +60,13 @@ def round_weights(
         name = tensor.name.decode()
         if weights is None or name not in covariances or name in rounded:
             continue
+        alike = twins.setdefault((int(operator.inputs[0]), weights.shape), [])
+        twin = next((other for twin, other in alike if _same_rows(weights, twin)), None)
+        if twin is not None:
+            scales = _scales(_rows(weights, kind))
+            rounded[name] = RoundedWeights(values=rounded[twin].values, scales=scales)
+            continue
+        alike.append((weights, name))
         source = ranges.get(subgraph.tensors[operator.inputs[0]].name.decode())
         noise = ((source.high - source.low) / 255) ** 2 / 12 if source is not None else 0.0
         rounded[name] = (
@@ -64,6 +77,24 @@ def round_weights(
     return rounded
 
 
+def _rows(weights: NDArray[np.float32], kind: str) -> NDArray[np.float64]:
+    """(outputs, taps): a layer's weights, one row per output channel."""
+    if kind == "DEPTHWISE_CONV_2D":
+        return weights.reshape(-1, weights.shape[3]).T.astype(np.float64)
+    return weights.reshape(weights.shape[0], -1).astype(np.float64)
+
+
+def _same_rows(first: NDArray[np.float32], second: NDArray[np.float32]) -> bool:
+    """Whether all weights agree once every output channel is scaled to 1."""
+    # Depthwise weights are (1, height, width, outputs), all others (outputs, ...).
+    axes = tuple(range(3)) if first.shape[0] == 1 else tuple(range(1, first.ndim))
+    unit = [
+        weights / np.maximum(np.abs(weights).max(axis=axes, keepdims=True), 1e-30)
+        for weights in (first, second)
+    ]
+    return bool(np.allclose(*unit, rtol=0, atol=1e-5))
+
+
 def _scales(rows: NDArray[np.float64]) -> NDArray[np.float32]:
     largest = np.abs(rows).max(axis=1)
     return np.maximum(largest / 127, 1e-8).astype(np.float32)
@@ -72,7 +103,7 @@ def _scales(rows: NDArray[np.float64]) -> NDArray[np.float32]:
 def _round_dense(
     weights: NDArray[np.float32], covariance: NDArray[np.float64], noise: float
 ) -> RoundedWeights:
-    rows = weights.reshape(weights.shape[0], -1).astype(np.float64)
+    rows = _rows(weights, "CONV_2D")
     scales = _scales(rows)
     steps = gptq(rows, scales, covariance, noise)
     return RoundedWeights(values=steps.reshape(weights.shape), scales=scales)
@@ -82,7 +113,7 @@ def _round_depthwise(
     weights_1HWC: NDArray[np.float32], covariances_CTT: NDArray[np.float64], noise: float
 ) -> RoundedWeights:
     channels = weights_1HWC.shape[3]
-    rows = weights_1HWC.reshape(-1, channels).T.astype(np.float64)
+    rows = _rows(weights_1HWC, "DEPTHWISE_CONV_2D")
     scales = _scales(rows)
     steps = np.concatenate(
         [

@@ -1,0 +1,139 @@
+"""ONNX to float TFLite by onnx2tf, and the sizes in the result set free.
+
+onnx2tf runs as a program of its own: it overwrites its input, prints a lot, and leaves memory
+behind. It sees a copy.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from edgeocr_conversion.errors import ConversionError
+from edgeocr_conversion.flatbuffer import (
+    Model,
+    constant_value,
+    operator_name,
+    read_model,
+    tensor_shape,
+    write_model,
+)
+from edgeocr_conversion.onnx_graph import Graph
+
+ONNX2TF: Final = "onnx2tf==2.6.9"
+INSTALL_COMMAND: Final = f"pip install --no-deps --ignore-requires-python {ONNX2TF}"
+_TIMEOUT_S: Final = 900
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FloatModel:
+    """A float TFLite model of one signature."""
+
+    path: Path
+    height_is_free: bool
+    """The graph holds no height: an interpreter may be resized to another before allocation."""
+    width_is_free: bool
+
+
+def convert_to_float(
+    graph: Graph, path: Path, *, wider: Graph | None = None, taller: Graph | None = None
+) -> FloatModel:
+    """Converts a graph, and frees its height and width where nothing but a reshape holds them.
+
+    Args:
+        graph: rewritten, at the size that the model is written for.
+        path: the TFLite file to write.
+        wider: the same graph at another width; None keeps the width fixed.
+        taller: the same graph at another height; None keeps the height fixed.
+
+    Raises:
+        ConversionError: onnx2tf is missing or fails.
+    """
+    model = _converted(graph)
+    width_is_free = wider is not None and _free_sizes(model, _converted(wider))
+    height_is_free = taller is not None and _free_sizes(model, _converted(taller))
+    write_model(model, path)
+    return FloatModel(path=path, height_is_free=height_is_free, width_is_free=width_is_free)
+
+
+def _converted(graph: Graph) -> Model:
+    if importlib.util.find_spec("onnx2tf") is None:
+        raise ConversionError(
+            "onnx2tf is not installed. It declares another LiteRT than the quantizer does, so "
+            f"no resolver takes both; this works: {INSTALL_COMMAND}"
+        )
+    with tempfile.TemporaryDirectory(prefix="edgeocr-") as folder:
+        source, output = Path(folder) / "model.onnx", Path(folder) / "tflite"
+        graph.save(source)
+        # onnx2tf calls onnxsim by name, wherever this Python keeps its programs.
+        environment = os.environ | {
+            "PATH": os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", "")])
+        }
+        command = [sys.executable, "-m", "onnx2tf", "-i", str(source), "-o", str(output)]
+        try:
+            result = subprocess.run(
+                [*command, "-tb", "flatbuffer_direct", "-n"],
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=_TIMEOUT_S,
+                env=environment,
+                cwd=folder,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise ConversionError(f"onnx2tf did not end within {_TIMEOUT_S} s") from error
+        written = output / "model_float32.tflite"
+        if result.returncode != 0 or not written.is_file():
+            tail = "\n".join((result.stdout + result.stderr).strip().splitlines()[-8:])
+            raise ConversionError(f"onnx2tf could not convert the model; it said:\n{tail}")
+        return read_model(written)
+
+
+def _free_sizes(model: Model, other: Model) -> bool:
+    """Puts -1 wherever a reshape's shape differs from that of the same model at another size.
+
+    Returns:
+        False, with the model as it was, where anything else differs: then the size is in it.
+    """
+    subgraph, twin = model.subgraphs[0], other.subgraphs[0]
+    if len(subgraph.operators) != len(twin.operators):
+        return False
+    freed: list[tuple[int, np.ndarray]] = []
+    for operator, counterpart in zip(subgraph.operators, twin.operators, strict=True):
+        if operator_name(model, operator) != operator_name(other, counterpart):
+            return False
+        for index, counterindex in zip(operator.inputs, counterpart.inputs, strict=True):
+            if index < 0:
+                continue
+            tensor, match = subgraph.tensors[index], twin.tensors[counterindex]
+            value, expected = constant_value(model, tensor), constant_value(other, match)
+            if value is None or expected is None:
+                continue
+            if tensor_shape(tensor) == tensor_shape(match) and np.array_equal(value, expected):
+                continue
+            is_shape = operator_name(model, operator) == "RESHAPE" and index == operator.inputs[1]
+            if not is_shape or value.shape != expected.shape:
+                return False
+            differs = (value != expected) | (value == -1)
+            if differs.sum() != 1:
+                return False
+            freed.append((int(index), np.where(differs, -1, value).astype(np.int32)))
+    for index, value in freed:
+        tensor = subgraph.tensors[index]
+        model.buffers[tensor.buffer].data = np.frombuffer(value.tobytes(), np.uint8)
+    for operator in subgraph.operators:
+        if operator_name(model, operator) == "RESHAPE" and operator.builtinOptions is not None:
+            value = constant_value(model, subgraph.tensors[operator.inputs[1]])
+            if value is not None:
+                operator.builtinOptions.newShape = value
+    return True
