@@ -8,6 +8,7 @@ are compared on with the originals.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -40,14 +41,17 @@ from edgeocr_conversion.calibration import (
     rendered_set,
 )
 from edgeocr_conversion.delegation import DelegationReport, delegation_report
+from edgeocr_conversion.equalisation import channel_ranges, equalise_channels, imbalanced_gates
 from edgeocr_conversion.errors import ConversionError
-from edgeocr_conversion.flatbuffer import Model, merge_signatures, read_model, write_model
-from edgeocr_conversion.float_tflite import convert_to_float
+from edgeocr_conversion.flatbuffer import Model, merge_signatures, read_model, serialise_model
+from edgeocr_conversion.float_tflite import Freedom, convert_resizable, convert_to_float
 from edgeocr_conversion.half_precision import to_half_precision
 from edgeocr_conversion.observation import observe
+from edgeocr_conversion.onnx_graph import Graph
 from edgeocr_conversion.parity import StageParity, check_losses, measure_parity
 from edgeocr_conversion.quantization import QuantizationScheme, quantize
 from edgeocr_conversion.rendered_text import TextImage
+from edgeocr_conversion.rewrites import rewrite_for_xnnpack
 from edgeocr_conversion.sources import (
     OfficialBundle,
     OfficialModel,
@@ -61,6 +65,10 @@ from edgeocr_conversion.sources import (
 STAGES: Final[tuple[Stage, ...]] = ("det", "cls", "rec")
 DEFAULT_MAX_LOSS: Final = 1.0
 """Points of H-mean, of agreement or of character error rate."""
+RESIZED_BY: Final = 64
+"""Pixels by which a model is converted larger, to see what in it depends on its size."""
+CHANNEL_SAMPLES: Final = 24
+"""Calibration samples that the ranges of single channels are measured on."""
 
 _SAMPLES: Final[Mapping[Stage, Callable[[Ocr, Sequence[TextImage]], Iterator[StageSample]]]] = {
     "det": detector_samples,
@@ -234,23 +242,28 @@ class _Job:
     def run(self, out: Path) -> Conversion:
         with tempfile.TemporaryDirectory(prefix="edgeocr-") as temporary:
             work = Path(temporary)
-            parts = {stage: self._to_float(stage, work) for stage in self.models}
-            floats = {stage: _merged(parts[stage], work / f"{stage}-fp32") for stage in parts}
+            floats = {stage: self._to_float(stage, work) for stage in self.models}
+            freedom = {stage: model.freedom for stage, model in floats.items()}
+            parts = {
+                stage: {name: read_model(part) for name, part in model.parts.items()}
+                for stage, model in floats.items()
+            }
+            write = functools.partial(self._write, freedom=freedom)
             original = self._load(
-                self._write(work / "original", floats, precision="fp32", quantization={}, parity={})
+                write(work / "original", parts, precision="fp32", quantization={}, parity={})
             )
             images = self._calibration_set(original.bundle)
 
-            converted: Mapping[Stage, Path] = floats
+            converted = parts
             quantization: dict[str, Any] = dict(self.base.quantization) if self.base else {}
             if self.options.precision == "fp16":
                 converted = {
-                    stage: _halved(parts[stage], work / f"{stage}-fp16") for stage in parts
+                    stage: {name: to_half_precision(part) for name, part in models.items()}
+                    for stage, models in parts.items()
                 }
             elif self.options.precision == "int8":
                 converted = {
-                    stage: self._quantized(stage, parts[stage], original, images, work)
-                    for stage in parts
+                    stage: self._quantized(stage, original, images, work) for stage in parts
                 }
                 for stage, model in self.models.items():
                     quantization[stage] = {
@@ -258,7 +271,7 @@ class _Job:
                         "calibration": images.record(),
                     }
 
-            candidate = self._write(
+            candidate = write(
                 work / "candidate",
                 converted,
                 precision=self.options.precision,
@@ -267,7 +280,7 @@ class _Job:
             )
             parity = self._parity(original, self._load(candidate), images)
             check_losses(parity, self.options.max_loss)
-            bundle = self._write(
+            bundle = write(
                 out,
                 converted,
                 precision=self.options.precision,
@@ -283,18 +296,44 @@ class _Job:
     def _load(self, bundle: Bundle) -> Ocr:
         return Ocr.load(bundle, threads=self.options.threads)
 
-    def _to_float(self, stage: Stage, work: Path) -> dict[str, Path]:
-        """A float model of one signature for each shape, by the signature's name."""
+    def _to_float(self, stage: Stage, work: Path) -> _FloatStage:
+        """The model in float, resizable if it can be, else once for each shape."""
+        return self._through_tflite(stage, work / f"{stage}-fp32", lambda graph: None)
+
+    def _through_tflite(
+        self, stage: Stage, prefix: Path, prepare: Callable[[Graph], None]
+    ) -> _FloatStage:
+        """Rewrites and converts the model, with ``prepare`` applied to the rewritten graph."""
         model = self.models[stage]
-        parts = {}
-        for done, (height, width) in enumerate(model.settings.shapes):
-            self.progress(f"Converting {stage}", done, len(model.settings.shapes))
-            name = f"{height}x{width}"
-            parts[name] = convert_to_float(
-                model.path, height=height, width=width, out_path=work / f"{stage}-{name}.tflite"
+        shapes = model.settings.shapes
+
+        def graph(height: int, width: int) -> Graph:
+            rewritten = _rewritten(model.path, height, width)
+            prepare(rewritten)
+            return rewritten
+
+        label = f"Converting {stage}"
+        if stage != "cls":
+            # Lines have one height; the widest is the limit of what a recogniser is resized to.
+            height, width = shapes[0] if stage == "det" else max(shapes)
+            self.progress(label, 0, len(shapes))
+            path = prefix.with_name(f"{prefix.name}-{height}x{width}.tflite")
+            freedom = convert_resizable(
+                graph(height, width),
+                path,
+                wider=graph(height, width + RESIZED_BY),
+                taller=graph(height + RESIZED_BY, width) if stage == "det" else None,
             )
-        self.progress(f"Converting {stage}", len(parts), len(parts))
-        return parts
+            if freedom.width and (freedom.height or stage == "rec"):
+                self.progress(label, len(shapes), len(shapes))
+                return _FloatStage(parts={f"{height}x{width}": path}, freedom=freedom)
+        parts = {}
+        for done, (height, width) in enumerate(shapes):
+            self.progress(label, done, len(shapes))
+            path = prefix.with_name(f"{prefix.name}-{height}x{width}.tflite")
+            parts[f"{height}x{width}"] = convert_to_float(graph(height, width), path)
+        self.progress(label, len(shapes), len(shapes))
+        return _FloatStage(parts=parts, freedom=Freedom())
 
     def _calibration_set(self, bundle: Bundle) -> CalibrationSet:
         options = self.options
@@ -305,22 +344,30 @@ class _Job:
         )
 
     def _quantized(
-        self,
-        stage: Stage,
-        parts: Mapping[str, Path],
-        original: Ocr,
-        images: CalibrationSet,
-        work: Path,
-    ) -> Path:
-        """All shapes get the ranges of the one that most of the samples fall to.
+        self, stage: Stage, original: Ocr, images: CalibrationSet, work: Path
+    ) -> dict[str, Model]:
+        """The model in integers, by signature.
 
-        Different ranges would mean different integers, and each shape its own weights.
+        All shapes get the ranges of the one that most of the samples fall to. Different
+        ranges would mean different integers, and each shape its own weights.
         """
+        model = self.models[stage]
         samples: dict[str, list[NDArray[np.float32]]] = {}
         for sample in _SAMPLES[stage](original, images.images):
             samples.setdefault(sample.signature, []).append(sample.tensor)
         name = max(samples, key=lambda signature: len(samples[signature]))
         chosen = samples[name]
+
+        height, width = model.settings.shapes[0]
+        graph = _rewritten(model.path, height, width)
+        ranges = channel_ranges(graph, chosen[:: -(-len(chosen) // CHANNEL_SAMPLES)])
+        gates = imbalanced_gates(graph, ranges, ratio=model.scheme.gate_ratio)
+
+        def equalise(rewritten: Graph) -> None:
+            equalise_channels(rewritten, ranges, split_gates=gates)
+            rewritten.sort()
+
+        parts = self._through_tflite(stage, work / f"{stage}-equalised", equalise).parts
 
         def counted() -> Iterator[NDArray[np.float32]]:
             for done, tensor in enumerate(chosen, 1):
@@ -328,9 +375,7 @@ class _Job:
                 self.progress(f"Observing {stage}", done, len(chosen))
 
         observation = observe(parts[name], counted())
-        scheme = self.models[stage].scheme
-        quantized = {key: quantize(path, observation, scheme) for key, path in parts.items()}
-        return _written(quantized, work / f"{stage}-int8.tflite")
+        return {key: quantize(path, observation, model.scheme) for key, path in parts.items()}
 
     def _parity(
         self, original: Ocr, converted: Ocr, images: CalibrationSet
@@ -351,20 +396,22 @@ class _Job:
     def _write(
         self,
         folder: Path,
-        converted: Mapping[Stage, Path],
+        converted: Mapping[Stage, Mapping[str, Model]],
         *,
+        freedom: Mapping[Stage, Freedom],
         precision: Precision,
         quantization: Mapping[str, Any],
         parity: Mapping[str, Any],
     ) -> Bundle:
-        """A bundle of the converted stages and of those of ``base``."""
+        """A bundle of the converted stages, by signature, and of those of ``base``."""
         described: dict[str, Any] = {}
         contents: dict[Stage, Path | bytes] = {}
         for stage in STAGES:
             if stage in converted:
-                contents[stage] = converted[stage]
+                content = serialise_model(merge_signatures(converted[stage]))
+                contents[stage] = content
                 described[stage] = describe_model(
-                    stage, converted[stage], self.models[stage].settings, self.charset
+                    stage, content, self.models[stage].settings, freedom[stage], self.charset
                 )
             else:
                 assert self.base is not None, "an official bundle converts all stages"
@@ -385,19 +432,18 @@ class _Job:
         return write_bundle(folder, bundle, models=contents, charset=self.charset)
 
 
-def _merged(parts: Mapping[str, Path], path: Path) -> Path:
-    return _written({name: read_model(part) for name, part in parts.items()}, path)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _FloatStage:
+    """Float models of one signature each, by the signature's name."""
+
+    parts: Mapping[str, Path]
+    freedom: Freedom
 
 
-def _halved(parts: Mapping[str, Path], path: Path) -> Path:
-    return _written(
-        {name: to_half_precision(read_model(part)) for name, part in parts.items()}, path
-    )
-
-
-def _written(parts: Mapping[str, Model], path: Path) -> Path:
-    write_model(merge_signatures(parts), path)
-    return path
+def _rewritten(path: Path, height: int, width: int) -> Graph:
+    graph = Graph.load(path, height=height, width=width)
+    rewrite_for_xnnpack(graph)
+    return graph
 
 
 def _scheme_record(scheme: QuantizationScheme) -> dict[str, Any]:

@@ -22,7 +22,8 @@ from edgeocr.bundle import (
 from edgeocr.errors import BundleError
 from edgeocr.version import __version__
 from edgeocr_conversion.errors import ConversionError
-from edgeocr_conversion.flatbuffer import read_model, split_signatures, tensor_shape
+from edgeocr_conversion.flatbuffer import parse_model, split_signatures, tensor_shape
+from edgeocr_conversion.float_tflite import Freedom
 from edgeocr_conversion.sources import (
     DetectionSettings,
     OrientationSettings,
@@ -34,6 +35,8 @@ from edgeocr_conversion.sources import (
 Precision: TypeAlias = Literal["fp32", "fp16", "int8"]
 
 CHARSET_FILE: Final = "charset.txt"
+SIZE_MULTIPLE: Final = 32
+"""Pixels: what the strides of PP-OCR's detectors multiply to; recognisers take it too."""
 
 _TOOLS: Final = (
     "onnx2tf",
@@ -62,7 +65,11 @@ def _version(distribution: str) -> str:
 
 
 def describe_model(
-    stage: Stage, path: Path, settings: StageSettings, charset: Sequence[str]
+    stage: Stage,
+    content: bytes,
+    settings: StageSettings,
+    freedom: Freedom,
+    charset: Sequence[str],
 ) -> DetectionModel | OrientationModel | RecognitionModel:
     """What bundle.json states of a stage's TFLite file; classifiers and recognisers emit logits.
 
@@ -70,7 +77,7 @@ def describe_model(
         ConversionError: the settings are of another stage, or the recogniser has another
             number of classes than the charset has characters and the blank.
     """
-    fields = _model_fields(stage, path, settings)
+    fields = _model_fields(stage, content, settings, freedom)
     if stage == "det" and isinstance(settings, DetectionSettings):
         return DetectionModel(
             **fields,
@@ -87,7 +94,7 @@ def describe_model(
     if stage == "cls" and isinstance(settings, OrientationSettings):
         return OrientationModel(**fields, threshold=settings.threshold, outputs="logits")
     if stage == "rec" and isinstance(settings, RecognitionSettings):
-        _check_classes(path, len(charset) + 1)
+        _check_classes(content, len(charset) + 1)
         return RecognitionModel(
             **fields,
             outputs="logits",
@@ -99,8 +106,8 @@ def describe_model(
     raise ConversionError(f"{type(settings).__name__} are not the settings of stage {stage!r}")
 
 
-def _check_classes(path: Path, expected: int) -> None:
-    for part in split_signatures(read_model(path)).values():
+def _check_classes(content: bytes, expected: int) -> None:
+    for part in split_signatures(parse_model(content)).values():
         subgraph = part.subgraphs[0]
         classes = tensor_shape(subgraph.tensors[subgraph.outputs[0]])[-1]
         if classes != expected:
@@ -116,10 +123,11 @@ def charset_bytes(charset: Sequence[str]) -> bytes:
     return "".join(f"{character}\n" for character in charset).encode()
 
 
-def _model_fields(stage: Stage, path: Path, settings: StageSettings) -> dict[str, Any]:
-    content = path.read_bytes()
+def _model_fields(
+    stage: Stage, content: bytes, settings: StageSettings, freedom: Freedom
+) -> dict[str, Any]:
     signatures = []
-    for name, part in split_signatures(read_model(path)).items():
+    for name, part in split_signatures(parse_model(content)).items():
         subgraph = part.subgraphs[0]
         _, height, width, _ = tensor_shape(subgraph.tensors[subgraph.inputs[0]])
         signatures.append(Signature(name=name, height=height, width=width))
@@ -131,6 +139,8 @@ def _model_fields(stage: Stage, path: Path, settings: StageSettings) -> dict[str
         "mean": settings.mean,
         "std": settings.std,
         "signatures": tuple(signatures),
+        "height_multiple": SIZE_MULTIPLE if freedom.height else None,
+        "width_multiple": SIZE_MULTIPLE if freedom.width else None,
     }
 
 

@@ -41,14 +41,14 @@ def channel_ranges(
 
     Args:
         graph: rewritten, float.
-        samples: (1, height, width, 3) as the network takes them; shapes may differ where the
-            graph holds no size.
+        samples: (1, height, width, 3) as the network takes them, of any size: what goes
+            beyond that of the graph is cut off.
 
     Returns:
         (2, channels) by tensor name: the 99.99th percentiles of the negative and of the
         positive side, as absolute values.
     """
-    import onnxruntime
+    import onnxruntime  # type: ignore[import-untyped]
 
     names = [node.output[0] for node in graph.of_type("Conv")]
     session = onnxruntime.InferenceSession(
@@ -57,7 +57,11 @@ def channel_ranges(
     )
     ranges: dict[str, NDArray[np.float64]] = {}
     for sample in samples:
-        outputs = session.run(names, {graph.input_name: sample.transpose(0, 3, 1, 2)})
+        image_BCHW = np.zeros(graph.input_shape, dtype=np.float32)
+        rows = min(sample.shape[1], image_BCHW.shape[2])
+        columns = min(sample.shape[2], image_BCHW.shape[3])
+        image_BCHW[:, :, :rows, :columns] = sample[:, :rows, :columns].transpose(0, 3, 1, 2)
+        outputs = session.run(names, {graph.input_name: image_BCHW})
         for name, output in zip(names, outputs, strict=True):
             flat = output.reshape(output.shape[1], -1)
             low, high = np.percentile(flat, [100 - _PERCENTILE, _PERCENTILE], axis=1)
@@ -110,9 +114,7 @@ def _factors(reach: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _reads_linearly(graph: Graph, node: onnx.NodeProto, name: str) -> bool:
-    return (
-        node.op_type == "Conv" and node.input[0] == name and node.input[1] in graph.constants
-    )
+    return node.op_type == "Conv" and node.input[0] == name and node.input[1] in graph.constants
 
 
 def _scale_outputs(graph: Graph, node: onnx.NodeProto, factors: NDArray[np.float64]) -> None:
@@ -150,7 +152,7 @@ def _split_gate(graph: Graph, node: onnx.NodeProto, reach: NDArray[np.float64]) 
     found = _gated_product(graph, node.output[0])
     if found is None:
         return
-    product, gate = found
+    product, _ = found
     # What reads the product must take the factor: convolutions, behind an addition at most.
     last = product.output[0]
     shift = graph.sole_consumer(last)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgeocr_conversion.errors import ConversionError
 from edgeocr_conversion.flatbuffer import (
@@ -35,34 +36,40 @@ _TIMEOUT_S: Final = 900
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FloatModel:
-    """A float TFLite model of one signature."""
+class Freedom:
+    """Whether an interpreter may be resized to another input size before allocation."""
 
-    path: Path
-    height_is_free: bool
-    """The graph holds no height: an interpreter may be resized to another before allocation."""
-    width_is_free: bool
+    height: bool = False
+    width: bool = False
 
 
-def convert_to_float(
-    graph: Graph, path: Path, *, wider: Graph | None = None, taller: Graph | None = None
-) -> FloatModel:
-    """Converts a graph, and frees its height and width where nothing but a reshape holds them.
+def convert_to_float(graph: Graph, path: Path) -> Path:
+    """Converts a graph to a TFLite file with one signature.
+
+    Raises:
+        ConversionError: onnx2tf is missing or fails.
+    """
+    write_model(_converted(graph), path)
+    return path
+
+
+def convert_resizable(graph: Graph, path: Path, *, wider: Graph, taller: Graph | None) -> Freedom:
+    """Converts a graph, and frees its sides where nothing but reshapes hold their size.
 
     Args:
         graph: rewritten, at the size that the model is written for.
         path: the TFLite file to write.
-        wider: the same graph at another width; None keeps the width fixed.
-        taller: the same graph at another height; None keeps the height fixed.
+        wider: the same graph at another width.
+        taller: the same graph at another height; None: the height stays.
 
     Raises:
         ConversionError: onnx2tf is missing or fails.
     """
     model = _converted(graph)
-    width_is_free = wider is not None and _free_sizes(model, _converted(wider))
-    height_is_free = taller is not None and _free_sizes(model, _converted(taller))
+    width = _free_sizes(model, _converted(wider))
+    height = taller is not None and _free_sizes(model, _converted(taller))
     write_model(model, path)
-    return FloatModel(path=path, height_is_free=height_is_free, width_is_free=width_is_free)
+    return Freedom(height=height, width=width)
 
 
 def _converted(graph: Graph) -> Model:
@@ -108,7 +115,7 @@ def _free_sizes(model: Model, other: Model) -> bool:
     subgraph, twin = model.subgraphs[0], other.subgraphs[0]
     if len(subgraph.operators) != len(twin.operators):
         return False
-    freed: list[tuple[int, np.ndarray]] = []
+    freed: list[tuple[int, NDArray[np.int32]]] = []
     for operator, counterpart in zip(subgraph.operators, twin.operators, strict=True):
         if operator_name(model, operator) != operator_name(other, counterpart):
             return False

@@ -150,8 +150,12 @@ def _patches(
             missing = max((-(-size // stride) - 1) * stride + kernel - size, 0)
             pads.append((missing // 2, missing - missing // 2))
         source = np.pad(source, ((0, 0), pads[0], pads[1], (0, 0)))
-    windows = sliding_window_view(source[0], (height, width), axis=(0, 1))
-    windows = windows[:: strides[0], :: strides[1]]  # (rows, columns, channels, height, width)
+    # (rows, columns, channels, height, width)
+    windows: NDArray[np.float32] = sliding_window_view(
+        source,
+        (1, height, width, 1),
+        axis=(0, 1, 2, 3),  # type: ignore[call-overload]
+    )[0, :: strides[0], :: strides[1], :, 0, :, :, 0]
     rows, columns = windows.shape[:2]
     wanted = min(rows * columns, _PATCHES_PER_SAMPLE)
     chosen = generator.choice(rows * columns, size=wanted, replace=False)
@@ -160,4 +164,4 @@ def _patches(
         return np.ascontiguousarray(
             picked.reshape(wanted, picked.shape[1], height * width).transpose(1, 0, 2)
         )
-    return picked.transpose(0, 2, 3, 1).reshape(wanted, -1)
+    return np.asarray(picked.transpose(0, 2, 3, 1).reshape(wanted, -1))

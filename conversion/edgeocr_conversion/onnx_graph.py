@@ -45,7 +45,7 @@ class Graph:
         Raises:
             ConversionError: not an ONNX model with one image input, or not simplifiable.
         """
-        import onnxsim
+        import onnxsim  # type: ignore[import-untyped]
 
         try:
             model = onnx.load(str(path))
@@ -80,7 +80,9 @@ class Graph:
             input_name=graph.input[0].name,
             input_shape=shape,
             output_name=graph.output[0].name,
-            opset=max(item.version for item in model.opset_import if item.domain in ("", "ai.onnx")),
+            opset=max(
+                item.version for item in model.opset_import if item.domain in ("", "ai.onnx")
+            ),
         )
 
     def save(self, path: Path) -> None:

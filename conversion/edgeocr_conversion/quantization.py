@@ -14,12 +14,14 @@ from __future__ import annotations
 import contextlib
 import io
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgeocr_conversion.errors import ConversionError
 from edgeocr_conversion.flatbuffer import (
@@ -29,6 +31,7 @@ from edgeocr_conversion.flatbuffer import (
     parse_model,
     read_model,
 )
+from edgeocr_conversion.mixed_precision import token_operators
 from edgeocr_conversion.observation import Observation
 from edgeocr_conversion.ranges import Method, Range, choose_ranges
 from edgeocr_conversion.weight_rounding import LAYERS, RoundedWeights, round_weights
@@ -44,11 +47,12 @@ class QuantizationScheme:
     ranges: Method = "mse"
     optimal_rounding: bool = True
     """Weights by GPTQ; to the nearest step where False."""
+    gate_ratio: float = 1.4
+    """Gates are split where the widest channel before them is this much wider than the median
+    one; see :mod:`.equalisation`."""
     float_operators: frozenset[str] = field(default_factory=frozenset)
-    """Operators that stay float, by the name of their output tensor."""
-    dynamic_operators: frozenset[str] = field(default_factory=frozenset)
-    """Layers with INT8 weights whose inputs stay float and are quantized per row when they
-    run, by the name of their output tensor."""
+    """Operators that stay float beside those of :func:`.token_operators`, by the name of their
+    output tensor."""
 
 
 def quantize(model: Path, observation: Observation, scheme: QuantizationScheme) -> Model:
@@ -84,7 +88,11 @@ def _quantize_graph(
     model: Path, tree: Model, ranges: Mapping[str, Range], scheme: QuantizationScheme
 ) -> Model:
     # Heavy, and noisy at import.
-    from ai_edge_quantizer import quantizer, qtyping, recipe_manager
+    from ai_edge_quantizer import (  # type: ignore[import-untyped]
+        qtyping,
+        quantizer,
+        recipe_manager,
+    )
 
     outputs = [
         subgraph.tensors[operator.outputs[0]].name.decode()
@@ -93,11 +101,9 @@ def _quantize_graph(
     ]
     recipe = recipe_manager.RecipeManager()
     everything = qtyping.TFLOperationName.ALL_SUPPORTED
-    integers = [
-        name
-        for name in outputs
-        if name not in scheme.float_operators and name not in scheme.dynamic_operators
-    ]
+    floats, products = token_operators(tree)
+    spared = floats | products | scheme.float_operators
+    integers = [name for name in outputs if name not in spared]
     for pattern in _patterns(integers):
         recipe.add_static_config(
             regex=pattern,
@@ -105,7 +111,7 @@ def _quantize_graph(
             activation_num_bits=8,
             weight_num_bits=8,
         )
-    for pattern in _patterns(sorted(scheme.dynamic_operators & set(outputs))):
+    for pattern in _patterns(sorted(products)):
         recipe.add_dynamic_config(regex=pattern, operation_name=everything, num_bits=8)
     statistics = {
         name: {
@@ -114,8 +120,14 @@ def _quantize_graph(
         }
         for name, chosen in ranges.items()
     }
-    # It shows progress bars and prints sizes; the converter has its own report.
-    with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
+    # It shows progress bars, prints sizes and warns of the memory that it takes; the converter
+    # has its own report.
+    with (
+        contextlib.redirect_stderr(io.StringIO()),
+        contextlib.redirect_stdout(io.StringIO()),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore")
         try:
             quantized = quantizer.Quantizer(str(model), recipe.get_quantization_recipe()).quantize(
                 statistics
@@ -135,9 +147,7 @@ def _patterns(names: Sequence[str], size: int = 50) -> list[str]:
     ]
 
 
-def _replace_weights(
-    quantized: Model, tree: Model, weights: Mapping[str, RoundedWeights]
-) -> None:
+def _replace_weights(quantized: Model, tree: Model, weights: Mapping[str, RoundedWeights]) -> None:
     """Puts integer weights, their scales and the biases that follow from them in."""
     biases = _float_biases(tree)
     for subgraph in quantized.subgraphs:
@@ -151,9 +161,7 @@ def _replace_weights(
             if constant_value(quantized, tensor).dtype != np.int8:  # type: ignore[union-attr]
                 continue
             chosen = weights[name]
-            quantized.buffers[tensor.buffer].data = np.frombuffer(
-                chosen.values.tobytes(), np.uint8
-            )
+            quantized.buffers[tensor.buffer].data = np.frombuffer(chosen.values.tobytes(), np.uint8)
             tensor.quantization.scale = chosen.scales
             source = subgraph.tensors[operator.inputs[0]].quantization
             if len(operator.inputs) < 3 or operator.inputs[2] < 0:
@@ -170,17 +178,17 @@ def _replace_weights(
             bias.quantization.scale = scales.astype(np.float32)
 
 
-def _float_biases(tree: Model) -> dict[str, Any]:
+def _float_biases(tree: Model) -> dict[str, NDArray[np.float64]]:
     """Float biases by the name of the layer's weight tensor."""
     biases = {}
     for subgraph in tree.subgraphs:
         for operator in subgraph.operators:
-            if operator_name(tree, operator) in LAYERS and len(operator.inputs) > 2:
-                if operator.inputs[2] >= 0:
-                    value = constant_value(tree, subgraph.tensors[operator.inputs[2]])
-                    name = subgraph.tensors[operator.inputs[1]].name.decode()
-                    if value is not None:
-                        biases[name] = value.astype(np.float64)
+            if operator_name(tree, operator) not in LAYERS or len(operator.inputs) < 3:
+                continue
+            _, weights, bias = operator.inputs[:3]
+            value = constant_value(tree, subgraph.tensors[bias]) if bias >= 0 else None
+            if value is not None:
+                biases[subgraph.tensors[weights].name.decode()] = value.astype(np.float64)
     return biases
 
 

@@ -60,7 +60,8 @@ class Histogram:
         """
         seen = np.flatnonzero(self.counts)
         seen = seen[np.isfinite(_VALUES[seen])]
-        values, counts = _VALUES[seen], self.counts[seen].astype(np.float64)
+        values: NDArray[np.float64] = _VALUES[seen]
+        counts: NDArray[np.float64] = self.counts[seen].astype(np.float64)
         order = np.argsort(values)
         values, counts = values[order], counts[order]
         if len(values) <= _MAX_DISTINCT:
@@ -126,7 +127,7 @@ def _hard_swish(x: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _swish(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    return x / (1 + np.exp(-np.clip(x, -60, 60)))
+    return np.asarray(x / (1 + np.exp(-np.clip(x, -60, 60))))
 
 
 def _functions_of_readers(model: Model) -> dict[str, Callable[..., Any]]:

@@ -98,7 +98,9 @@ def decompose_hard_sigmoid(graph: Graph) -> None:
             node,
             helper.make_node("Mul", [node.input[0], _scalar(graph, 6 * alpha)], [scaled]),
             helper.make_node("Add", [scaled, _scalar(graph, 6 * beta)], [shifted]),
-            helper.make_node("Clip", [shifted, _scalar(graph, 0.0), _scalar(graph, 6.0)], [clipped]),
+            helper.make_node(
+                "Clip", [shifted, _scalar(graph, 0.0), _scalar(graph, 6.0)], [clipped]
+            ),
             helper.make_node("Mul", [clipped, _scalar(graph, 1 / 6)], node.output),
         )
 
@@ -192,7 +194,8 @@ def upsample_by_depth_to_space(graph: Graph) -> None:
 
 def transposed_convolution_by_depth_to_space(graph: Graph) -> None:
     """A 2x2 transposed convolution of stride 2 = a 1x1 convolution to 4 times the channels,
-    then depth to space; pointwise activations that follow move before the shuffle."""
+    then depth to space; pointwise activations that follow move before the shuffle.
+    """
     for node in graph.of_type("ConvTranspose"):
         weights_IOHW = graph.constants[node.input[1]]
         fits = (
@@ -223,7 +226,7 @@ def transposed_convolution_by_depth_to_space(graph: Graph) -> None:
                     break
                 constant = graph.constants[split[1]]
                 if constant.size == outputs and constant.size > 1:
-                    tiled = np.tile(constant.reshape(-1), 4).reshape(1, -1, 1, 1)
+                    tiled: Array = np.tile(constant.reshape(-1), 4).reshape(1, -1, 1, 1)
                 elif constant.size == 1:
                     tiled = constant
                 else:
@@ -305,7 +308,10 @@ def _fold_backwards(graph: Graph, node: onnx.NodeProto, source: str, constant: A
     zero = np.zeros(1, dtype=np.float32)
     if constant.size > 1:
         # Per channel: (C, 1, 1) or (1, C, 1, 1) after a convolution, (C,) after a product.
-        if producer.op_type == "Conv" and constant.size != constant.shape[-3 if constant.ndim > 2 else -1]:
+        if (
+            producer.op_type == "Conv"
+            and constant.size != constant.shape[-3 if constant.ndim > 2 else -1]
+        ):
             return False
         if producer.op_type == "Conv" and constant.ndim < 3:
             return False
@@ -319,6 +325,7 @@ def _fold_backwards(graph: Graph, node: onnx.NodeProto, source: str, constant: A
 
 def _scale_producer(graph: Graph, node: onnx.NodeProto, factor: Array, shift: Array) -> bool:
     """Makes a linear node give ``factor * y + shift`` instead of y; False if it isn't linear."""
+    axis_shape: tuple[int, ...]
     if node.op_type == "Conv":
         weights = graph.constants.get(node.input[1])
         if weights is None:

@@ -88,16 +88,16 @@ def _same_rows(first: NDArray[np.float32], second: NDArray[np.float32]) -> bool:
     """Whether all weights agree once every output channel is scaled to 1."""
     # Depthwise weights are (1, height, width, outputs), all others (outputs, ...).
     axes = tuple(range(3)) if first.shape[0] == 1 else tuple(range(1, first.ndim))
-    unit = [
+    one, other = (
         weights / np.maximum(np.abs(weights).max(axis=axes, keepdims=True), 1e-30)
         for weights in (first, second)
-    ]
-    return bool(np.allclose(*unit, rtol=0, atol=1e-5))
+    )
+    return bool(np.allclose(one, other, rtol=0, atol=1e-5))
 
 
 def _scales(rows: NDArray[np.float64]) -> NDArray[np.float32]:
     largest = np.abs(rows).max(axis=1)
-    return np.maximum(largest / 127, 1e-8).astype(np.float32)
+    return np.asarray(np.maximum(largest / 127, 1e-8), dtype=np.float32)
 
 
 def _round_dense(
