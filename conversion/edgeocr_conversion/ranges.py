@@ -67,7 +67,7 @@ class Histogram:
         if len(values) <= _MAX_DISTINCT:
             return values, counts
         group = np.arange(len(values)) // 8
-        total = np.bincount(group, weights=counts)
+        total: NDArray[np.float64] = np.bincount(group, weights=counts).astype(np.float64)
         means = np.bincount(group, weights=counts * values) / total
         means[0], means[-1] = values[0], values[-1]
         return means, total
