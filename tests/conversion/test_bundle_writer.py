@@ -7,6 +7,7 @@ import pytest
 from edgeocr import Bundle
 from edgeocr_conversion.bundle_writer import check_target, describe_model, write_bundle
 from edgeocr_conversion.errors import ConversionError
+from edgeocr_conversion.float_tflite import Freedom
 from edgeocr_conversion.sources import (
     DetectionSettings,
     OrientationSettings,
@@ -77,11 +78,12 @@ def test_a_failure_leaves_the_old_bundle(tiny_bundle: TinyBundle, tmp_path: Path
 
 
 def test_a_model_is_described_from_its_file(tiny_bundle: TinyBundle) -> None:
-    bundle = Bundle.open(tiny_bundle("fp32"))
+    folder = tiny_bundle("fp32")
+    bundle = Bundle.open(folder)
     charset = bundle.charset()
     det = describe_model(
         "det",
-        tiny_bundle("fp32") / "det.tflite",
+        (folder / "det.tflite").read_bytes(),
         DetectionSettings(
             shapes=(),
             limit_side=256,
@@ -90,26 +92,33 @@ def test_a_model_is_described_from_its_file(tiny_bundle: TinyBundle) -> None:
             unclip_ratio=0.1,
             dilation=False,
         ),
+        Freedom(),
         charset,
     )
     assert det == bundle.stages.det
     cls = describe_model(
-        "cls", tiny_bundle("fp32") / "cls.tflite", OrientationSettings(shapes=()), charset
+        "cls",
+        (folder / "cls.tflite").read_bytes(),
+        OrientationSettings(shapes=()),
+        Freedom(),
+        charset,
     )
     assert cls == bundle.stages.cls
-    rec = describe_model(
-        "rec", tiny_bundle("fp32") / "rec.tflite", RecognitionSettings(shapes=()), charset
-    )
+    content = (folder / "rec.tflite").read_bytes()
+    settings = RecognitionSettings(shapes=())
+    rec = describe_model("rec", content, settings, Freedom(), charset)
     assert rec == bundle.stages.rec
+    wider = describe_model("rec", content, settings, Freedom(width=True), charset)
+    assert wider == replace(bundle.stages.rec, width_multiple=32)
 
 
 def test_a_charset_of_another_length_is_refused(tiny_bundle: TinyBundle) -> None:
-    path = tiny_bundle("fp32") / "rec.tflite"
+    content = (tiny_bundle("fp32") / "rec.tflite").read_bytes()
     with pytest.raises(ConversionError, match="6 classes, but there are 2 characters"):
-        describe_model("rec", path, RecognitionSettings(shapes=()), ("a", " "))
+        describe_model("rec", content, RecognitionSettings(shapes=()), Freedom(), ("a", " "))
 
 
 def test_settings_of_another_stage_are_refused(tiny_bundle: TinyBundle) -> None:
-    path = tiny_bundle("fp32") / "rec.tflite"
+    content = (tiny_bundle("fp32") / "rec.tflite").read_bytes()
     with pytest.raises(ConversionError, match="not the settings of stage 'rec'"):
-        describe_model("rec", path, OrientationSettings(shapes=()), ("a",))
+        describe_model("rec", content, OrientationSettings(shapes=()), Freedom(), ("a",))
