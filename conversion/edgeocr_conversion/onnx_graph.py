@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import onnx
@@ -21,6 +21,9 @@ from onnx import helper, numpy_helper
 from edgeocr_conversion.errors import ConversionError
 
 Array = NDArray[Any]
+
+OPSET: Final = 20
+"""Of every graph once it is loaded: the first with GELU."""
 
 
 @dataclass(slots=True)
@@ -33,7 +36,6 @@ class Graph:
     input_shape: tuple[int, int, int, int]
     """(1, 3, height, width)."""
     output_name: str
-    opset: int
     _serial: int = field(default=0)
 
     @classmethod
@@ -66,6 +68,12 @@ class Graph:
                 f"{path} can't be simplified at {height}x{width}: {error}; "
                 "is this shape one that the model takes?"
             ) from error
+        try:
+            model = onnx.version_converter.convert_version(model, OPSET)
+        except Exception as error:
+            raise ConversionError(
+                f"{path} can't be brought to ONNX opset {OPSET}: {error}"
+            ) from error
         graph = model.graph
         constants = {item.name: numpy_helper.to_array(item) for item in graph.initializer}
         nodes = []
@@ -80,9 +88,6 @@ class Graph:
             input_name=graph.input[0].name,
             input_shape=shape,
             output_name=graph.output[0].name,
-            opset=max(
-                item.version for item in model.opset_import if item.domain in ("", "ai.onnx")
-            ),
         )
 
     def save(self, path: Path) -> None:
@@ -116,7 +121,7 @@ class Graph:
             ],
         )
         return helper.make_model(
-            graph, opset_imports=[helper.make_opsetid("", self.opset)], ir_version=8
+            graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=9
         )
 
     # Looking around
