@@ -28,6 +28,7 @@ from edgeocr_conversion.flatbuffer import (
     tensor_shape,
     write_model,
 )
+from edgeocr_conversion.layout import restore_channels_last
 from edgeocr_conversion.onnx_graph import Graph
 
 ONNX2TF: Final = "onnx2tf==2.6.9"
@@ -103,7 +104,9 @@ def _converted(graph: Graph) -> Model:
         if result.returncode != 0 or not written.is_file():
             tail = "\n".join((result.stdout + result.stderr).strip().splitlines()[-8:])
             raise ConversionError(f"onnx2tf could not convert the model; it said:\n{tail}")
-        return read_model(written)
+        model = read_model(written)
+        restore_channels_last(model)
+        return model
 
 
 def _free_sizes(model: Model, other: Model) -> bool:
