@@ -82,13 +82,20 @@ class Graph:
                 constants[node.output[0]] = numpy_helper.to_array(node.attribute[0].t)
             else:
                 nodes.append(node)
-        return cls(
+        loaded = cls(
             nodes=nodes,
             constants=constants,
             input_name=graph.input[0].name,
             input_shape=shape,
             output_name=graph.output[0].name,
         )
+        try:
+            onnx.shape_inference.infer_shapes(loaded.to_model(), strict_mode=True)
+        except Exception as error:
+            raise ConversionError(
+                f"{path} doesn't take images of {height}x{width}: {error}"
+            ) from error
+        return loaded
 
     def save(self, path: Path) -> None:
         """Writes the graph as an ONNX file; beside first, then renamed."""
@@ -132,21 +139,19 @@ class Graph:
     def consumers(self, name: str) -> list[onnx.NodeProto]:
         return [node for node in self.nodes if name in node.input]
 
-    def channels(self, name: str) -> int:
-        """Channels of a feature map, from the layer that made it.
+    def shape(self, name: str) -> tuple[int, ...]:
+        """The shape of a tensor.
 
         Raises:
-            ConversionError: no convolution stands before it on its way.
+            ConversionError: it can't be told from the graph.
         """
-        while True:
-            if name == self.input_name:
-                return self.input_shape[1]
-            node = self.producer(name)
-            if node is not None and node.op_type == "Conv":
-                return int(self.constants[node.input[1]].shape[0])
-            if node is None or node.op_type not in ("Add", "Mul", "Relu", "Clip", "Sigmoid"):
-                raise ConversionError(f"can't tell how many channels {name!r} has")
-            name = next(other for other in node.input if other not in self.constants)
+        graph = onnx.shape_inference.infer_shapes(self.to_model()).graph
+        for value in (*graph.input, *graph.value_info, *graph.output):
+            kind = value.type.tensor_type
+            sizes = kind.shape.dim if value.name == name and kind.HasField("shape") else None
+            if sizes is not None and all(size.HasField("dim_value") for size in sizes):
+                return tuple(int(size.dim_value) for size in sizes)
+        raise ConversionError(f"can't tell the shape of tensor {name!r}")
 
     def sole_consumer(self, name: str) -> onnx.NodeProto | None:
         """The one node that reads the tensor; None if there are several or it is the output."""

@@ -44,7 +44,7 @@ def rewrite_for_xnnpack(graph: Graph) -> None:
 
 
 def remove_identities(graph: Graph) -> None:
-    """Identity, Cast float to float and Dropout do nothing at inference."""
+    """Identity and Dropout do nothing at inference."""
     for node in graph.of_type("Identity", "Dropout"):
         if node.input[0] in graph.constants:
             graph.constants[node.output[0]] = graph.constants[node.input[0]]
@@ -66,6 +66,8 @@ def divide_by_multiplying(graph: Graph) -> None:
         if node.input[1] not in graph.constants or node.input[0] in graph.constants:
             continue
         constant = graph.constants[node.input[1]]
+        if constant.dtype.kind != "f":
+            continue  # a size, whose reciprocal is no integer
         if node.op_type == "Div":
             value, op_type = 1.0 / constant, "Mul"
         else:
@@ -114,6 +116,8 @@ def recognise_gelu(graph: Graph) -> None:
         scaled = graph.producer(erf.input[0])
         plus_one = graph.sole_consumer(erf.output[0])
         if scaled is None or scaled.op_type != "Mul" or plus_one is None:
+            continue
+        if graph.sole_consumer(scaled.output[0]) is not erf:
             continue
         split = graph.split_constant(scaled)
         if split is None or plus_one.op_type != "Add" or not _has_scalar(graph, plus_one, 1.0):
@@ -193,11 +197,14 @@ def transposed_convolution_by_depth_to_space(graph: Graph) -> None:
     then depth to space; pointwise activations that follow move before the shuffle.
     """
     for node in graph.of_type("ConvTranspose"):
-        weights_IOHW = graph.constants[node.input[1]]
+        weights_IOHW = graph.constants.get(node.input[1])
+        if weights_IOHW is None or weights_IOHW.shape[2:] != (2, 2):
+            continue
         fits = (
-            weights_IOHW.shape[2:] == (2, 2)
-            and list(attribute(node, "strides", [1, 1])) == [2, 2]
+            list(attribute(node, "strides", [1, 1])) == [2, 2]
+            and list(attribute(node, "dilations", [1, 1])) == [1, 1]
             and not any(attribute(node, "pads", [0]))
+            and not any(attribute(node, "output_padding", [0]))
             and attribute(node, "group", 1) == 1
         )
         if not fits:
@@ -221,7 +228,7 @@ def transposed_convolution_by_depth_to_space(graph: Graph) -> None:
                 if split is None:
                     break
                 constant = graph.constants[split[1]]
-                if constant.size == outputs and constant.size > 1:
+                if constant.size == outputs and _is_per_channel(constant):
                     tiled: Array = np.tile(constant.reshape(-1), 4).reshape(1, -1, 1, 1)
                 elif constant.size == 1:
                     tiled = constant
@@ -244,13 +251,17 @@ def transposed_convolution_by_depth_to_space(graph: Graph) -> None:
 def average_pool_by_convolution(graph: Graph) -> None:
     """Average pooling without padding = a depthwise convolution with equal weights.
 
-    XNNPACK pools floats only. The channels are read from the layer that feeds the pool.
+    XNNPACK pools floats only.
     """
     for node in graph.of_type("AveragePool"):
         kernel = list(attribute(node, "kernel_shape"))
         if any(attribute(node, "pads", [0])) or attribute(node, "ceil_mode", 0):
             continue
-        channels = graph.channels(node.input[0])
+        if attribute(node, "auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID"):
+            continue
+        if any(step != 1 for step in attribute(node, "dilations", [1])):
+            continue
+        channels = graph.shape(node.input[0])[1]
         weights = np.full((channels, 1, *kernel), 1.0 / np.prod(kernel), dtype=np.float32)
         graph.replace(
             node,
@@ -259,7 +270,7 @@ def average_pool_by_convolution(graph: Graph) -> None:
                 [node.input[0], graph.constant(weights, "average")],
                 node.output,
                 kernel_shape=kernel,
-                strides=list(attribute(node, "strides", kernel)),
+                strides=list(attribute(node, "strides", [1] * len(kernel))),
                 group=channels,
             ),
         )
@@ -304,12 +315,7 @@ def _fold_backwards(graph: Graph, node: onnx.NodeProto, source: str, constant: A
     zero = np.zeros(1, dtype=np.float32)
     if constant.size > 1:
         # Per channel: (C, 1, 1) or (1, C, 1, 1) after a convolution, (C,) after a product.
-        if (
-            producer.op_type == "Conv"
-            and constant.size != constant.shape[-3 if constant.ndim > 2 else -1]
-        ):
-            return False
-        if producer.op_type == "Conv" and constant.ndim < 3:
+        if producer.op_type != "Gemm" and not _is_per_channel(constant):
             return False
         constant = constant.reshape(-1)
     factor, shift = (constant, zero) if node.op_type == "Mul" else (one, constant.reshape(-1))
@@ -317,6 +323,11 @@ def _fold_backwards(graph: Graph, node: onnx.NodeProto, source: str, constant: A
         return False
     graph.bypass(node, source)
     return True
+
+
+def _is_per_channel(constant: Array) -> bool:
+    """Whether a constant beside an NCHW map holds a value for each of its channels."""
+    return constant.ndim > 2 and 1 < constant.size == constant.shape[-3]
 
 
 def _scale_producer(graph: Graph, node: onnx.NodeProto, factor: Array, shift: Array) -> bool:
@@ -360,7 +371,7 @@ def _sink_factor(graph: Graph, node: onnx.NodeProto, source: str, factor: float)
     """y = factor * x: into the weights of all readers of y, or past an addition."""
     output = node.output[0]
     readers = graph.consumers(output)
-    if output == graph.output_name or not readers:
+    if output == graph.output_name or not readers or factor == 0:
         return False
     if _all_linear(graph, output):
         for reader in readers:

@@ -6,15 +6,19 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import onnx
+import onnxruntime  # type: ignore[import-untyped]
 import pytest
 from ai_edge_litert import schema_py_generated as schema  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from edgeocr_conversion.flatbuffer import Model, constant_value, operator_name, read_model
+from edgeocr_conversion.onnx_graph import Graph
 from edgeocr_conversion.rendered_text import TextImage
 
 TinyModel: TypeAlias = Callable[..., Model]
+MakeGraph: TypeAlias = Callable[..., Graph]
+RunGraph: TypeAlias = Callable[[Graph, NDArray[np.float32]], NDArray[np.float32]]
 
 CHANNELS = 3
 FILTERS = 5
@@ -120,6 +124,42 @@ def _tiny_model(*, width: int, quantized: bool = False, seed: int = 7) -> Model:
 def tiny_model() -> TinyModel:
     """Makes a tiny model: ``tiny_model(width=8, quantized=True, seed=1)``."""
     return _tiny_model
+
+
+@pytest.fixture(scope="session")
+def make_graph() -> MakeGraph:
+    """Makes a graph from x to y: ``make_graph(nodes, {name: constant}, height=8, width=8)``."""
+
+    def make(
+        nodes: list[onnx.NodeProto],
+        constants: dict[str, NDArray[Any]],
+        *,
+        height: int = 8,
+        width: int = 8,
+    ) -> Graph:
+        return Graph(
+            nodes=list(nodes),
+            constants=dict(constants),
+            input_name="x",
+            input_shape=(1, 3, height, width),
+            output_name="y",
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def run_graph() -> RunGraph:
+    """Runs a graph in ONNX Runtime on an image (1, 3, height, width)."""
+
+    def run(graph: Graph, image_BCHW: NDArray[np.float32]) -> NDArray[np.float32]:
+        session = onnxruntime.InferenceSession(
+            graph.to_model().SerializeToString(), providers=["CPUExecutionProvider"]
+        )
+        (output,) = session.run(None, {graph.input_name: image_BCHW})
+        return np.asarray(output, np.float32)
+
+    return run
 
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
