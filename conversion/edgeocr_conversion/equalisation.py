@@ -114,7 +114,10 @@ def _factors(reach: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _reads_linearly(graph: Graph, node: onnx.NodeProto, name: str) -> bool:
-    return node.op_type == "Conv" and node.input[0] == name and node.input[1] in graph.constants
+    """Whether a node is a convolution of the tensor, dense or with a filter per channel."""
+    if node.op_type != "Conv" or node.input[0] != name or node.input[1] not in graph.constants:
+        return False
+    return attribute(node, "group", 1) in (1, graph.constants[node.input[1]].shape[0])
 
 
 def _scale_outputs(graph: Graph, node: onnx.NodeProto, factors: NDArray[np.float64]) -> None:
