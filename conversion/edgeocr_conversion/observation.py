@@ -27,7 +27,8 @@ _CHUNK_BYTES: Final = 8_000_000
 """Patches are gathered up to this size before they are multiplied: one product of many rows is
 much cheaper than many products of few."""
 _MAX_INPUTS: Final = 4_096
-"""Layers with more inputs per output are left to plain rounding."""
+"""Layers with more inputs per output are left to plain rounding, as are dilated ones and those
+whose channels fall into groups."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +133,10 @@ def _patches(
     options: Any,
     generator: np.random.Generator,
 ) -> NDArray[np.float32] | None:
-    """Some input patches of a layer: (n, inputs), or (channels, n, taps) if depthwise."""
+    """Some input patches of a layer: (n, inputs), or (channels, n, taps) if depthwise.
+
+    None where the layer is left to plain rounding.
+    """
     if kind == "FULLY_CONNECTED":
         inputs = weight_shape[1]
         if inputs > _MAX_INPUTS:
@@ -141,7 +145,9 @@ def _patches(
         wanted = min(len(flat), _PATCHES_PER_SAMPLE)
         return flat[generator.choice(len(flat), size=wanted, replace=False)]
     _, height, width, last = weight_shape
-    if kind == "CONV_2D" and height * width * last > _MAX_INPUTS:
+    if kind == "CONV_2D" and (height * width * last > _MAX_INPUTS or last != source.shape[3]):
+        return None  # too many, or in groups
+    if (options.dilationHFactor, options.dilationWFactor) != (1, 1):
         return None
     strides = (int(options.strideH), int(options.strideW))
     if options.padding == 0:  # Padding.SAME

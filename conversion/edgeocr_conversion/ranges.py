@@ -66,11 +66,11 @@ class Histogram:
         values, counts = values[order], counts[order]
         if len(values) <= _MAX_DISTINCT:
             return values, counts
-        group = np.arange(len(values)) // 8
+        # The extremes stand alone: an outlier must not count for those beside it too.
+        group = np.concatenate([[0], 1 + np.arange(len(values) - 2) // 8, [len(values)]])
+        _, group = np.unique(group, return_inverse=True)
         total: NDArray[np.float64] = np.bincount(group, weights=counts).astype(np.float64)
-        means = np.bincount(group, weights=counts * values) / total
-        means[0], means[-1] = values[0], values[-1]
-        return means, total
+        return np.bincount(group, weights=counts * values) / total, total
 
 
 def choose_ranges(

@@ -49,7 +49,7 @@ def round_weights(
     once.
     """
     rounded: dict[str, RoundedWeights] = {}
-    twins: dict[tuple[int, tuple[int, ...]], list[tuple[NDArray[np.float32], str]]] = {}
+    twins: dict[tuple[int, str, tuple[int, ...]], list[tuple[NDArray[np.float64], str]]] = {}
     subgraph = model.subgraphs[0]
     for operator in subgraph.operators:
         kind = operator_name(model, operator)
@@ -60,13 +60,13 @@ def round_weights(
         name = tensor.name.decode()
         if weights is None or name not in covariances or name in rounded:
             continue
-        alike = twins.setdefault((int(operator.inputs[0]), weights.shape), [])
-        twin = next((other for twin, other in alike if _same_rows(weights, twin)), None)
+        rows = _rows(weights, kind)
+        alike = twins.setdefault((int(operator.inputs[0]), kind, weights.shape), [])
+        twin = next((other for twin, other in alike if _same_rows(rows, twin)), None)
         if twin is not None:
-            scales = _scales(_rows(weights, kind))
-            rounded[name] = RoundedWeights(values=rounded[twin].values, scales=scales)
+            rounded[name] = RoundedWeights(values=rounded[twin].values, scales=_scales(rows))
             continue
-        alike.append((weights, name))
+        alike.append((rows, name))
         source = ranges.get(subgraph.tensors[operator.inputs[0]].name.decode())
         noise = ((source.high - source.low) / 255) ** 2 / 12 if source is not None else 0.0
         rounded[name] = (
@@ -84,13 +84,11 @@ def _rows(weights: NDArray[np.float32], kind: str) -> NDArray[np.float64]:
     return weights.reshape(weights.shape[0], -1).astype(np.float64)
 
 
-def _same_rows(first: NDArray[np.float32], second: NDArray[np.float32]) -> bool:
-    """Whether all weights agree once every output channel is scaled to 1."""
-    # Depthwise weights are (1, height, width, outputs), all others (outputs, ...).
-    axes = tuple(range(3)) if first.shape[0] == 1 else tuple(range(1, first.ndim))
+def _same_rows(first: NDArray[np.float64], second: NDArray[np.float64]) -> bool:
+    """Whether all weights agree once every row is scaled to 1."""
     one, other = (
-        weights / np.maximum(np.abs(weights).max(axis=axes, keepdims=True), 1e-30)
-        for weights in (first, second)
+        rows / np.maximum(np.abs(rows).max(axis=1, keepdims=True), 1e-30)
+        for rows in (first, second)
     )
     return bool(np.allclose(one, other, rtol=0, atol=1e-5))
 
@@ -115,9 +113,10 @@ def _round_depthwise(
     channels = weights_1HWC.shape[3]
     rows = _rows(weights_1HWC, "DEPTHWISE_CONV_2D")
     scales = _scales(rows)
+    multiplier = channels // len(covariances_CTT)  # outputs of each input channel
     steps = np.concatenate(
         [
-            gptq(rows[c : c + 1], scales[c : c + 1], covariances_CTT[c], noise)
+            gptq(rows[c : c + 1], scales[c : c + 1], covariances_CTT[c // multiplier], noise)
             for c in range(channels)
         ]
     )

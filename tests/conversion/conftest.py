@@ -127,6 +127,80 @@ def tiny_model() -> TinyModel:
 
 
 @pytest.fixture(scope="session")
+def make_tflite() -> Callable[..., Model]:
+    """Makes a float TFLite model from its tensors and operators.
+
+    ``make_tflite({"x": (1, 4, 4, 3), "w": weights, "y": (1, 4, 4, 5)},
+    [("CONV_2D", ["x", "w"], "y", options)])``: shapes are activations, arrays constants, an
+    empty name stands for an input that is not given. "x" goes in, "y" comes out.
+    """
+
+    def make(
+        tensors: dict[str, Any],
+        operators: list[tuple[str, list[str], str, Any]],
+    ) -> Model:
+        types = {"float32": schema.TensorType.FLOAT32, "int32": schema.TensorType.INT32}
+        buffers, listed = [schema.BufferT()], []
+        for name, value in tensors.items():
+            constant = isinstance(value, np.ndarray)
+            if constant:
+                buffers.append(schema.BufferT(data=np.frombuffer(value.tobytes(), np.uint8)))
+            listed.append(
+                schema.TensorT(
+                    name=name.encode(),
+                    type=types[value.dtype.name] if constant else schema.TensorType.FLOAT32,
+                    shape=np.array(value.shape if constant else value, np.int32),
+                    buffer=len(buffers) - 1 if constant else 0,
+                )
+            )
+        index = {name: i for i, name in enumerate(tensors)} | {"": -1}
+        kinds = list(dict.fromkeys(kind for kind, *_ in operators))
+        codes = [getattr(schema.BuiltinOperator, kind) for kind in kinds]
+        return schema.ModelT(
+            version=3,
+            operatorCodes=[
+                schema.OperatorCodeT(
+                    builtinCode=code, deprecatedBuiltinCode=min(code, 127), version=1
+                )
+                for code in codes
+            ],
+            buffers=buffers,
+            subgraphs=[
+                schema.SubGraphT(
+                    name=b"main",
+                    tensors=listed,
+                    inputs=np.array([index["x"]], np.int32),
+                    outputs=np.array([index["y"]], np.int32),
+                    operators=[
+                        schema.OperatorT(
+                            opcodeIndex=kinds.index(kind),
+                            inputs=np.array([index[name] for name in inputs], np.int32),
+                            outputs=np.array([index[output]], np.int32),
+                            builtinOptionsType=0
+                            if options is None
+                            else getattr(
+                                schema.BuiltinOptions, type(options).__name__.removesuffix("T")
+                            ),
+                            builtinOptions=options,
+                        )
+                        for kind, inputs, output, options in operators
+                    ],
+                )
+            ],
+            signatureDefs=[
+                schema.SignatureDefT(
+                    inputs=[schema.TensorMapT(name=b"x", tensorIndex=index["x"])],
+                    outputs=[schema.TensorMapT(name=b"y", tensorIndex=index["y"])],
+                    signatureKey=b"serving_default",
+                    subgraphIndex=0,
+                )
+            ],
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
 def make_graph() -> MakeGraph:
     """Makes a graph from x to y: ``make_graph(nodes, {name: constant}, height=8, width=8)``."""
 
