@@ -104,10 +104,43 @@ def fit(
     # Up to the next whole pixel as in PP-OCR; the hair stands for the division's rounding.
     new_height = min(height, max(1, math.ceil(image_height * scale - 1e-6)))
     new_width = min(width, max(1, math.ceil(image_width * scale - 1e-6)))
-    resized: NDArray[Any] = image_BGR
-    if (new_height, new_width) != (image_height, image_width):
-        resized = cv2.resize(image_BGR, (new_width, new_height), interpolation=cv2.INTER_LINEAR)
+    batch = _placed(image_BGR, new_height, new_width, height, width, table, pad)
+    return batch, (new_width / image_width, new_height / image_height)
 
+
+def stretch(
+    image_BGR: NDArray[np.uint8], *, height: int, width: int, table: InputTable
+) -> tuple[NDArray[np.int8] | NDArray[np.float32], tuple[float, float]]:
+    """Resize to exactly the size of a network input, as PP-OCR's detector does.
+
+    Args:
+        image_BGR: (H, W, 3) uint8.
+        height: of the input in pixels.
+        width: of the input in pixels.
+        table: of the network.
+
+    Returns:
+        (1, height, width, 3) int8 or float32, and network pixels per image pixel along x
+        and along y.
+    """
+    image_height, image_width = image_BGR.shape[:2]
+    batch = _placed(image_BGR, height, width, height, width, table, None)
+    return batch, (width / image_width, height / image_height)
+
+
+def _placed(
+    image_BGR: NDArray[np.uint8],
+    new_height: int,
+    new_width: int,
+    height: int,
+    width: int,
+    table: InputTable,
+    pad: int | None,
+) -> NDArray[np.int8] | NDArray[np.float32]:
+    """The image, resized, in the top-left of a network input of the given size."""
+    resized: NDArray[Any] = image_BGR
+    if (new_height, new_width) != image_BGR.shape[:2]:
+        resized = cv2.resize(image_BGR, (new_width, new_height), interpolation=cv2.INTER_LINEAR)
     values: NDArray[Any] = table.values
     if table.channel_order == "RGB":
         resized, values = cv2.cvtColor(resized, cv2.COLOR_BGR2RGB), values[:, ::-1]
@@ -118,7 +151,7 @@ def fit(
     # Straight into the batch: a copy of a page costs as much as the look-up.
     target = batch[0, :new_height, :new_width]
     cv2.LUT(resized, np.ascontiguousarray(values)[None], dst=target)
-    return batch, (new_width / image_width, new_height / image_height)
+    return batch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
