@@ -14,7 +14,7 @@ import sysconfig
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +48,7 @@ def convert_to_float(graph: Graph, path: Path) -> Path:
     """Converts a graph to a TFLite file with one signature.
 
     Raises:
-        ConversionError: onnx2tf is missing or fails.
+        ConversionError: onnx2tf is missing, fails, or gives another output shape.
     """
     write_model(_converted(graph), path)
     return path
@@ -64,7 +64,7 @@ def convert_resizable(graph: Graph, path: Path, *, wider: Graph, taller: Graph |
         taller: the same graph at another height; None: the height stays.
 
     Raises:
-        ConversionError: onnx2tf is missing or fails.
+        ConversionError: onnx2tf is missing, fails, or gives another output shape.
     """
     model = _converted(graph)
     width = _free_sizes(model, _converted(wider))
@@ -106,7 +106,22 @@ def _converted(graph: Graph) -> Model:
             raise ConversionError(f"onnx2tf could not convert the model; it said:\n{tail}")
         model = read_model(written)
         restore_channels_last(model)
+        _check_output(model, graph)
         return model
+
+
+def _check_output(model: Model, graph: Graph) -> None:
+    """onnx2tf drops a transpose at the end of some graphs: what remains is another output."""
+    shape = graph.shape(graph.output_name)
+    # Maps have their channels last in TFLite; everything else keeps its order.
+    expected = (shape[0], *shape[2:], shape[1]) if len(shape) == 4 else shape
+    subgraph = model.subgraphs[0]
+    actual = tensor_shape(subgraph.tensors[subgraph.outputs[0]])
+    if actual != expected:
+        raise ConversionError(
+            f"onnx2tf made an output of shape {actual} of one that is {shape} in ONNX and must "
+            f"become {expected}"
+        )
 
 
 def _free_sizes(model: Model, other: Model) -> bool:
@@ -120,7 +135,12 @@ def _free_sizes(model: Model, other: Model) -> bool:
         return False
     freed: list[tuple[int, NDArray[np.int32]]] = []
     for operator, counterpart in zip(subgraph.operators, twin.operators, strict=True):
-        if operator_name(model, operator) != operator_name(other, counterpart):
+        kind = operator_name(model, operator)
+        if kind != operator_name(other, counterpart):
+            return False
+        if len(operator.inputs) != len(counterpart.inputs):
+            return False
+        if kind != "RESHAPE" and _options(operator) != _options(counterpart):
             return False
         for index, counterindex in zip(operator.inputs, counterpart.inputs, strict=True):
             if index < 0:
@@ -131,7 +151,7 @@ def _free_sizes(model: Model, other: Model) -> bool:
                 continue
             if tensor_shape(tensor) == tensor_shape(match) and np.array_equal(value, expected):
                 continue
-            is_shape = operator_name(model, operator) == "RESHAPE" and index == operator.inputs[1]
+            is_shape = kind == "RESHAPE" and index == operator.inputs[1]
             if not is_shape or value.shape != expected.shape:
                 return False
             differs = (value != expected) | (value == -1)
@@ -147,3 +167,12 @@ def _free_sizes(model: Model, other: Model) -> bool:
             if value is not None:
                 operator.builtinOptions.newShape = value
     return True
+
+
+def _options(operator: Any) -> dict[str, Any]:
+    """What an operator is told beside its inputs, as plain values."""
+    options = {} if operator.builtinOptions is None else vars(operator.builtinOptions)
+    return {
+        name: value.tolist() if isinstance(value, np.ndarray) else value
+        for name, value in options.items()
+    }

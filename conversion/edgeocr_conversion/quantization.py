@@ -18,7 +18,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +52,7 @@ class QuantizationScheme:
     one; see :mod:`.equalisation`."""
     float_operators: frozenset[str] = field(default_factory=frozenset)
     """Operators that stay float beside those of :func:`.token_operators`, by the name of their
-    output tensor."""
+    output tensor; the name of the model's input keeps that float."""
 
 
 def quantize(model: Path, observation: Observation, scheme: QuantizationScheme) -> Model:
@@ -94,10 +94,11 @@ def _quantize_graph(
         recipe_manager,
     )
 
+    # The input counts as an operator of its own, which turns pixels into integers.
     outputs = [
-        subgraph.tensors[operator.outputs[0]].name.decode()
+        subgraph.tensors[index].name.decode()
         for subgraph in tree.subgraphs
-        for operator in subgraph.operators
+        for index in (*subgraph.inputs, *(operator.outputs[0] for operator in subgraph.operators))
     ]
     recipe = recipe_manager.RecipeManager()
     everything = qtyping.TFLOperationName.ALL_SUPPORTED
@@ -210,21 +211,16 @@ def _move_integers(quantized: Model) -> None:
             target.type, target.quantization = source.type, source.quantization
             operator.inputs = before.inputs
             for reader in readers:
-                result = subgraph.tensors[reader.outputs[0]].quantization
+                result = int(reader.outputs[0])
+                wanted = subgraph.tensors[result].quantization
                 same = (
-                    result.scale[0] == source.quantization.scale[0]
-                    and result.zeroPoint[0] == source.quantization.zeroPoint[0]
+                    wanted.scale[0] == source.quantization.scale[0]
+                    and wanted.zeroPoint[0] == source.quantization.zeroPoint[0]
                 )
-                if not same:
+                last = not any(result in other.inputs for other in subgraph.operators)
+                if not same and not last:
                     continue  # it stays, as a requantization of integers
-                for other in subgraph.operators:
-                    other.inputs = np.array(
-                        [
-                            operator.outputs[0] if index == reader.outputs[0] else index
-                            for index in other.inputs
-                        ],
-                        dtype=np.int32,
-                    )
+                _read_instead(quantized, subgraph, result, int(operator.outputs[0]))
                 subgraph.operators = [o for o in subgraph.operators if o is not reader]
         read = {int(index) for o in subgraph.operators for index in o.inputs}
         read |= {int(index) for index in subgraph.outputs}
@@ -233,3 +229,14 @@ def _move_integers(quantized: Model) -> None:
             for o in subgraph.operators
             if operator_name(quantized, o) != "DEQUANTIZE" or int(o.outputs[0]) in read
         ]
+
+
+def _read_instead(model: Model, subgraph: Any, old: int, new: int) -> None:
+    """Whatever reads one tensor, or gives it back as the result, takes another."""
+    for operator in subgraph.operators:
+        operator.inputs = np.where(operator.inputs == old, new, operator.inputs).astype(np.int32)
+    subgraph.outputs = np.where(subgraph.outputs == old, new, subgraph.outputs).astype(np.int32)
+    for signature in model.signatureDefs:
+        for entry in signature.outputs:
+            if entry.tensorIndex == old:
+                entry.tensorIndex = new
