@@ -46,7 +46,7 @@ from edgeocr_conversion.errors import ConversionError
 from edgeocr_conversion.flatbuffer import Model, merge_signatures, read_model, serialise_model
 from edgeocr_conversion.float_tflite import Freedom, convert_resizable, convert_to_float
 from edgeocr_conversion.half_precision import to_half_precision
-from edgeocr_conversion.observation import observe
+from edgeocr_conversion.observation import Observation, observe
 from edgeocr_conversion.onnx_graph import Graph
 from edgeocr_conversion.parity import StageParity, check_losses, measure_parity
 from edgeocr_conversion.quantization import QuantizationScheme, quantize
@@ -136,6 +136,17 @@ def convert_official(
         ConversionError: a model cannot be had or converted, or the result loses too much.
     """
     check_target(out)
+    return official_job(official, options, progress=progress).run(out)
+
+
+def official_job(
+    official: OfficialBundle, options: ConversionOptions, *, progress: Progress = no_progress
+) -> ConversionJob:
+    """The conversion of an official bundle.
+
+    Raises:
+        ConversionError: a model cannot be had.
+    """
     files = obtain(official.files, folder=options.models)
     models: dict[Stage, OnnxModel] = {
         "det": _official_model(official.det, official.det_settings, files),
@@ -143,7 +154,7 @@ def convert_official(
         "rec": _official_model(official.rec, official.rec_settings, files),
     }
     dictionary = None if official.charset is None else files[official.charset.sha256]
-    job = _Job(
+    return ConversionJob(
         name=official.name,
         licence=official.licence,
         models=models,
@@ -152,7 +163,6 @@ def convert_official(
         options=options,
         progress=progress,
     )
-    return job.run(out)
 
 
 def _official_model(
@@ -207,6 +217,33 @@ def convert_stage(
         raise ConversionError(
             f"{base.location} is {base.precision}: a stage of {options.precision} cannot go into it"
         )
+    job = stage_job(
+        stage,
+        onnx_model,
+        settings,
+        base=base,
+        options=options,
+        charset_file=charset_file,
+        progress=progress,
+    )
+    return job.run(out)
+
+
+def stage_job(
+    stage: Stage,
+    onnx_model: Path,
+    settings: StageSettings,
+    *,
+    base: Bundle,
+    options: ConversionOptions,
+    charset_file: Path | None = None,
+    progress: Progress = no_progress,
+) -> ConversionJob:
+    """The conversion of one model; the arguments are those of :func:`convert_stage`.
+
+    Raises:
+        ConversionError: the model or its dictionary cannot be read.
+    """
     charset = base.charset()
     if stage == "rec" and (charset_file is not None or carries_charset(onnx_model)):
         charset = charset_of(onnx_model, charset_file)
@@ -215,7 +252,7 @@ def convert_stage(
     except OSError as error:
         raise ConversionError(f"{onnx_model} cannot be read: {error.strerror}") from error
     origin = {"title": onnx_model.stem, "file": onnx_model.name, "sha256": digest}
-    job = _Job(
+    return ConversionJob(
         name=base.name,
         licence=base.licence,
         models={stage: OnnxModel(path=onnx_model, settings=settings, origin=origin)},
@@ -224,11 +261,23 @@ def convert_stage(
         options=options,
         progress=progress,
     )
-    return job.run(out)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Job:
+class CalibratedStage:
+    """A stage's model in float, equalised, and what quantizing it rests on."""
+
+    parts: Mapping[str, Path]
+    """Float models of one signature each, by the signature's name."""
+    observed: str
+    """The signature that most of the samples fall to."""
+    samples: Sequence[NDArray[np.float32]]
+    """Calibration inputs of that signature, (1, height, width, 3) each."""
+    observation: Observation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConversionJob:
     """Converts ``models`` and takes the other stages, if any, from ``base``."""
 
     name: str
@@ -240,18 +289,18 @@ class _Job:
     progress: Progress
 
     def run(self, out: Path) -> Conversion:
+        """Writes the bundle.
+
+        Raises:
+            ConversionError: a model cannot be converted, or the result loses too much.
+        """
         with tempfile.TemporaryDirectory(prefix="edgeocr-") as temporary:
             work = Path(temporary)
-            floats = {stage: self._to_float(stage, work) for stage in self.models}
+            floats = self._to_float(work)
             freedom = {stage: model.freedom for stage, model in floats.items()}
-            parts = {
-                stage: {name: read_model(part) for name, part in model.parts.items()}
-                for stage, model in floats.items()
-            }
+            parts = _read_parts(floats)
             write = functools.partial(self._write, freedom=freedom)
-            original = self._load(
-                write(work / "original", parts, precision="fp32", quantization={}, parity={})
-            )
+            original = self._original(floats, work)
             images = self._calibration_set(original.bundle)
 
             converted = parts
@@ -262,10 +311,13 @@ class _Job:
                     for stage, models in parts.items()
                 }
             elif self.options.precision == "int8":
-                converted = {
-                    stage: self._quantized(stage, original, images, work) for stage in parts
-                }
+                converted = {}
                 for stage, model in self.models.items():
+                    calibrated = self._calibrated(stage, original, images, work)
+                    converted[stage] = {
+                        name: quantize(path, calibrated.observation, model.scheme)
+                        for name, path in calibrated.parts.items()
+                    }
                     quantization[stage] = {
                         **_scheme_record(model.scheme),
                         "calibration": images.record(),
@@ -296,9 +348,35 @@ class _Job:
     def _load(self, bundle: Bundle) -> Ocr:
         return Ocr.load(bundle, threads=self.options.threads)
 
-    def _to_float(self, stage: Stage, work: Path) -> _FloatStage:
-        """The model in float, resizable if it can be, else once for each shape."""
-        return self._through_tflite(stage, work / f"{stage}-fp32", lambda graph: None)
+    def calibrate(self, stage: Stage, work: Path) -> CalibratedStage:
+        """What quantizing one of the models rests on, without a bundle of it.
+
+        Raises:
+            ConversionError: a model cannot be converted, or there are no images to calibrate
+                with.
+        """
+        original = self._original(self._to_float(work), work)
+        images = self._calibration_set(original.bundle)
+        return self._calibrated(stage, original, images, work)
+
+    def _to_float(self, work: Path) -> dict[Stage, _FloatStage]:
+        """The models in float, resizable if they can be, else once for each shape."""
+        return {
+            stage: self._through_tflite(stage, work / f"{stage}-fp32", lambda graph: None)
+            for stage in self.models
+        }
+
+    def _original(self, floats: Mapping[Stage, _FloatStage], work: Path) -> Ocr:
+        """An engine with the models in float: it prepares their inputs."""
+        bundle = self._write(
+            work / "original",
+            _read_parts(floats),
+            freedom={stage: model.freedom for stage, model in floats.items()},
+            precision="fp32",
+            quantization={},
+            parity={},
+        )
+        return self._load(bundle)
 
     def _through_tflite(
         self, stage: Stage, prefix: Path, prepare: Callable[[Graph], None]
@@ -343,10 +421,10 @@ class _Job:
             options.calibration, bundle, threads=options.threads, progress=self.progress
         )
 
-    def _quantized(
+    def _calibrated(
         self, stage: Stage, original: Ocr, images: CalibrationSet, work: Path
-    ) -> dict[str, Model]:
-        """The model in integers, by signature.
+    ) -> CalibratedStage:
+        """Equalises a model and observes it on the calibration images.
 
         All shapes get the ranges of the one that most of the samples fall to. Different
         ranges would mean different integers, and each shape its own weights.
@@ -361,7 +439,9 @@ class _Job:
         height, width = model.settings.shapes[0]
         graph = _rewritten(model.path, height, width)
         ranges = channel_ranges(graph, chosen[:: -(-len(chosen) // CHANNEL_SAMPLES)])
-        gates = imbalanced_gates(graph, ranges, ratio=model.scheme.gate_ratio)
+        gates = imbalanced_gates(
+            graph, ranges, ratio=model.scheme.gate_ratio, skip=model.scheme.float_layers
+        )
 
         def equalise(rewritten: Graph) -> None:
             equalise_channels(rewritten, ranges, split_gates=gates)
@@ -374,8 +454,12 @@ class _Job:
                 yield tensor
                 self.progress(f"Observing {stage}", done, len(chosen))
 
-        observation = observe(parts[name], counted())
-        return {key: quantize(path, observation, model.scheme) for key, path in parts.items()}
+        return CalibratedStage(
+            parts=parts,
+            observed=name,
+            samples=chosen,
+            observation=observe(parts[name], counted()),
+        )
 
     def _parity(
         self, original: Ocr, converted: Ocr, images: CalibrationSet
@@ -438,6 +522,13 @@ class _FloatStage:
 
     parts: Mapping[str, Path]
     freedom: Freedom
+
+
+def _read_parts(floats: Mapping[Stage, _FloatStage]) -> dict[Stage, dict[str, Model]]:
+    return {
+        stage: {name: read_model(part) for name, part in model.parts.items()}
+        for stage, model in floats.items()
+    }
 
 
 def _rewritten(path: Path, height: int, width: int) -> Graph:

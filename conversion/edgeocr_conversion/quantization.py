@@ -30,13 +30,14 @@ from edgeocr_conversion.flatbuffer import (
     operator_name,
     parse_model,
     read_model,
+    type_name,
 )
 from edgeocr_conversion.mixed_precision import token_operators
 from edgeocr_conversion.observation import Observation
 from edgeocr_conversion.ranges import Method, Range, choose_ranges
 from edgeocr_conversion.weight_rounding import LAYERS, RoundedWeights, round_weights
 
-_MOVES: Final = ("DEPTH_TO_SPACE",)
+MOVES: Final = ("DEPTH_TO_SPACE",)
 """Operators that move values without changing them, and that the quantizer leaves float."""
 
 
@@ -50,6 +51,10 @@ class QuantizationScheme:
     gate_ratio: float = 1.4
     """Gates are split where the widest channel before them is this much wider than the median
     one; see :mod:`.equalisation`."""
+    float_layers: int = 0
+    """Convolutions from the input on that stay float, with what stands between them. The first
+    maps are the widest and have the fewest channels: little arithmetic, and noise that every
+    later layer sees."""
     float_operators: frozenset[str] = field(default_factory=frozenset)
     """Operators that stay float beside those of :func:`.token_operators`, by the name of their
     output tensor; the name of the model's input keeps that float."""
@@ -61,27 +66,59 @@ def quantize(model: Path, observation: Observation, scheme: QuantizationScheme) 
     Raises:
         ConversionError: ai-edge-quantizer refuses the model.
     """
-    tree = read_model(model)
+    ranges = activation_ranges(read_model(model), observation, scheme)
+    return quantize_within(model, ranges, observation, scheme)
+
+
+def activation_ranges(
+    tree: Model, observation: Observation, scheme: QuantizationScheme
+) -> dict[str, Range]:
+    """What the integers of every observed activation cover, by tensor name."""
     ranges = choose_ranges(tree, observation.histograms, method=scheme.ranges)
-    _keep_ranges_through_moves(tree, ranges)
-    quantized = _quantize_graph(model, tree, ranges, scheme)
-    if scheme.optimal_rounding:
-        weights = round_weights(tree, observation.covariances, ranges)
-        _replace_weights(quantized, tree, weights)
-    _move_integers(quantized)
-    return quantized
-
-
-def _keep_ranges_through_moves(tree: Model, ranges: dict[str, Range]) -> None:
     for subgraph in tree.subgraphs:
         for operator in subgraph.operators:
-            if operator_name(tree, operator) in _MOVES:
+            if operator_name(tree, operator) in MOVES:
                 source, target = (
                     subgraph.tensors[index].name.decode()
                     for index in (operator.inputs[0], operator.outputs[0])
                 )
                 if source in ranges:
                     ranges[target] = ranges[source]
+    return ranges
+
+
+def quantize_within(
+    model: Path,
+    ranges: Mapping[str, Range],
+    observation: Observation,
+    scheme: QuantizationScheme,
+) -> Model:
+    """The INT8 form of a float model, with ranges that are known already.
+
+    Raises:
+        ConversionError: ai-edge-quantizer refuses the model.
+    """
+    tree = read_model(model)
+    quantized = _quantize_graph(model, tree, ranges, scheme)
+    if scheme.optimal_rounding:
+        integers = _integer_weights(quantized)
+        covariances = {
+            name: value for name, value in observation.covariances.items() if name in integers
+        }
+        _replace_weights(quantized, tree, round_weights(tree, covariances, ranges))
+    _move_integers(quantized)
+    return quantized
+
+
+def _integer_weights(quantized: Model) -> frozenset[str]:
+    return frozenset(
+        tensor.name.decode()
+        for subgraph in quantized.subgraphs
+        for operator in subgraph.operators
+        if operator_name(quantized, operator) in LAYERS
+        for tensor in (subgraph.tensors[operator.inputs[1]],)
+        if type_name(tensor) == "INT8"
+    )
 
 
 def _quantize_graph(
@@ -103,7 +140,8 @@ def _quantize_graph(
     recipe = recipe_manager.RecipeManager()
     everything = qtyping.TFLOperationName.ALL_SUPPORTED
     floats, products = token_operators(tree)
-    spared = floats | products | scheme.float_operators
+    products -= scheme.float_operators
+    spared = floats | products | scheme.float_operators | _first_layers(tree, scheme.float_layers)
     integers = [name for name in outputs if name not in spared]
     for pattern in _patterns(integers):
         recipe.add_static_config(
@@ -140,6 +178,19 @@ def _quantize_graph(
     return parse_model(bytes(quantized.quantized_model))
 
 
+def _first_layers(tree: Model, layers: int) -> frozenset[str]:
+    """Everything before the layer after the first ``layers``, by output tensor."""
+    names: list[str] = []
+    seen = 0
+    subgraph = tree.subgraphs[0]
+    for operator in subgraph.operators:
+        seen += operator_name(tree, operator) in LAYERS
+        if seen > layers:
+            break
+        names.append(subgraph.tensors[operator.outputs[0]].name.decode())
+    return frozenset(names) if layers else frozenset()
+
+
 def _patterns(names: Sequence[str], size: int = 50) -> list[str]:
     """Regular expressions that match the operators with these outputs and no others."""
     return [
@@ -159,7 +210,7 @@ def _replace_weights(quantized: Model, tree: Model, weights: Mapping[str, Rounde
             name = tensor.name.decode()
             if name not in weights or tensor.quantization is None:
                 continue
-            if constant_value(quantized, tensor).dtype != np.int8:  # type: ignore[union-attr]
+            if type_name(tensor) != "INT8":
                 continue
             chosen = weights[name]
             quantized.buffers[tensor.buffer].data = np.frombuffer(chosen.values.tobytes(), np.uint8)
@@ -198,7 +249,7 @@ def _move_integers(quantized: Model) -> None:
     for subgraph in quantized.subgraphs:
         producers = {int(o.outputs[0]): o for o in subgraph.operators}
         for operator in list(subgraph.operators):
-            if operator_name(quantized, operator) not in _MOVES:
+            if operator_name(quantized, operator) not in MOVES:
                 continue
             before = producers.get(int(operator.inputs[0]))
             readers = [o for o in subgraph.operators if operator.outputs[0] in o.inputs]
