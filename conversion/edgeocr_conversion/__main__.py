@@ -13,6 +13,7 @@ from typing import Any
 from edgeocr import Bundle, EdgeOcrError
 from edgeocr.bundle import MANIFEST
 from edgeocr.version import __version__
+from edgeocr.whole_files import write_whole
 from edgeocr_conversion.errors import ConversionError
 from edgeocr_conversion.sources import (
     OFFICIAL_BUNDLES,
@@ -34,6 +35,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments.run(arguments)
     except EdgeOcrError as error:
         print(f"edgeocr-convert: {error}", file=sys.stderr)
+        return EXIT_ERROR
+    except ModuleNotFoundError as missing:
+        # The commands import their libraries themselves, when they run.
+        print(
+            f"edgeocr-convert: {missing.name} is not installed: pip install 'edgeocr[convert]'",
+            file=sys.stderr,
+        )
         return EXIT_ERROR
     except KeyboardInterrupt:
         print("edgeocr-convert: interrupted, nothing was written", file=sys.stderr)
@@ -93,6 +101,49 @@ def _parser() -> argparse.ArgumentParser:
     _add_model_options(onnx)
     onnx.set_defaults(run=_onnx)
 
+    sensitivity = commands.add_parser(
+        "sensitivity",
+        help="show which operators of a model lose most as integers",
+        description="Quantizes a model to INT8 operator by operator, and lists what each costs "
+        "on calibration samples. Nothing is written but the file that --json names.",
+    )
+    sensitivity.add_argument(
+        "model",
+        metavar="NAME|MODEL",
+        help=f"official bundle ({', '.join(OFFICIAL_BUNDLES)}), or an ONNX file, NCHW",
+    )
+    sensitivity.add_argument(
+        "--stage",
+        choices=("det", "cls", "rec"),
+        required=True,
+        help="which model of the bundle, or what the ONNX file is",
+    )
+    sensitivity.add_argument(
+        "--into",
+        metavar="BUNDLE",
+        type=Path,
+        help="for an ONNX file: bundle that gives the other stages, and the options that are "
+        "not given",
+    )
+    _add_source_options(sensitivity)
+    _add_model_options(sensitivity)
+    sensitivity.add_argument(
+        "--spared",
+        action="store_true",
+        help="quantize all operators but one, instead of one alone",
+    )
+    sensitivity.add_argument(
+        "--samples",
+        metavar="N",
+        type=_count,
+        default=8,
+        help="calibration samples to measure on (default: 8)",
+    )
+    sensitivity.add_argument(
+        "--json", metavar="FILE", type=Path, help="write all operators to this file, too"
+    )
+    sensitivity.set_defaults(run=_sensitivity)
+
     report = commands.add_parser(
         "report",
         help="show what XNNPACK takes of a model or bundle, and what it leaves",
@@ -117,6 +168,18 @@ def _add_conversion_options(parser: argparse.ArgumentParser) -> None:
         help="folder of the new bundle; a bundle that is there is replaced",
     )
     parser.add_argument(
+        "--max-loss",
+        metavar="POINTS",
+        type=_points,
+        default=1.0,
+        help="write nothing if H-mean, label agreement or character error rate "
+        "lose more against the original (default: 1)",
+    )
+    _add_source_options(parser)
+
+
+def _add_source_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
         "--calibration",
         metavar="FOLDER",
         type=Path,
@@ -128,14 +191,6 @@ def _add_conversion_options(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         type=Path,
         help="folder with official models, or with wheels that carry them",
-    )
-    parser.add_argument(
-        "--max-loss",
-        metavar="POINTS",
-        type=_points,
-        default=1.0,
-        help="write nothing if H-mean, label agreement or character error rate "
-        "lose more against the original (default: 1)",
     )
     parser.add_argument(
         "--threads", metavar="N", type=_positive, default=2, help="processors to use (default: 2)"
@@ -194,8 +249,7 @@ def _onnx(arguments: argparse.Namespace) -> None:
     from edgeocr_conversion.bundle_conversion import ConversionOptions, convert_stage
 
     base = Bundle.open(arguments.into)
-    if arguments.charset is not None and arguments.stage != "rec":
-        raise ConversionError("--charset is for --stage rec only")
+    _check_charset(arguments)
     with _Bars() as bars:
         conversion = convert_stage(
             arguments.stage,
@@ -214,6 +268,71 @@ def _onnx(arguments: argparse.Namespace) -> None:
             progress=bars.show,
         )
     print(conversion.to_text())
+
+
+def _sensitivity(arguments: argparse.Namespace) -> None:
+    from edgeocr_conversion.bundle_conversion import ConversionOptions, official_job, stage_job
+    from edgeocr_conversion.sensitivity import measure_sensitivity
+
+    if arguments.json is not None and not arguments.json.parent.is_dir():
+        raise ConversionError(f"{arguments.json} cannot be written: there is no such folder")
+    options = ConversionOptions(
+        calibration=arguments.calibration, models=arguments.models, threads=arguments.threads
+    )
+    with _Bars() as bars:
+        if arguments.model in OFFICIAL_BUNDLES:
+            _refuse_model_options(arguments)
+            job = official_job(official_bundle(arguments.model), options, progress=bars.show)
+        elif arguments.into is None:
+            raise ConversionError(
+                f"{arguments.model} is no official bundle ({', '.join(OFFICIAL_BUNDLES)}); for an "
+                "ONNX file, name a bundle with the other stages by --into"
+            )
+        else:
+            _check_charset(arguments)
+            base = Bundle.open(arguments.into)
+            job = stage_job(
+                arguments.stage,
+                Path(arguments.model),
+                _settings(base, arguments),
+                base=base,
+                options=options,
+                charset_file=arguments.charset,
+                progress=bars.show,
+            )
+        sensitivity = measure_sensitivity(
+            job,
+            arguments.stage,
+            question="spared" if arguments.spared else "alone",
+            samples=arguments.samples,
+            progress=bars.show,
+        )
+    if arguments.json is not None:
+        document = json.dumps(sensitivity.to_dict(), ensure_ascii=False, indent=2) + "\n"
+        try:
+            write_whole(arguments.json, document.encode())
+        except OSError as error:
+            raise ConversionError(
+                f"{arguments.json} cannot be written: {error.strerror}"
+            ) from error
+    print(sensitivity.to_text())
+
+
+def _check_charset(arguments: argparse.Namespace) -> None:
+    if arguments.charset is not None and arguments.stage != "rec":
+        raise ConversionError("--charset is for --stage rec only")
+
+
+def _refuse_model_options(arguments: argparse.Namespace) -> None:
+    """An official model has its settings: others must not be ignored."""
+    given = [
+        f"--{name.replace('_', '-')}"
+        for name in ("into", "mean", "std", "channel_order", "charset")
+        if getattr(arguments, name) is not None
+    ]
+    given += ["--shape"] if arguments.shapes else []
+    if given:
+        raise ConversionError(f"{', '.join(given)}: not for an official bundle")
 
 
 def _settings(base: Bundle, arguments: argparse.Namespace) -> StageSettings:
@@ -309,6 +428,12 @@ def _points(text: str) -> float:
     if not 0 <= value <= 100:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of points in 0 to 100")
     return value
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of samples")
+    return int(text)
 
 
 def _positive(text: str) -> int:

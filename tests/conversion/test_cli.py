@@ -36,6 +36,13 @@ def test_a_report_as_json_with_times(
         (["report", "nowhere.tflite"], "nowhere.tflite cannot be read"),
         (["report", "."], "is no bundle: it has no bundle.json"),
         (["onnx", "m.onnx", "--stage", "rec", "--into", "nowhere", "--out", "o"], "nowhere"),
+        (["sensitivity", "m.onnx", "--stage", "rec"], "is no official bundle (ppocrv4, "),
+        (["sensitivity", "m.onnx", "--stage", "rec", "--into", "nowhere"], "nowhere"),
+        (
+            ["sensitivity", "ppocrv4", "--stage", "det", "--shape", "32x32", "--charset", "c"],
+            "--charset, --shape: not for an official bundle",
+        ),
+        (["sensitivity", "ppocrv4", "--stage", "det", "--json", "no/where"], "no such folder"),
     ],
 )
 def test_known_errors_are_one_line_and_status_2(
@@ -62,6 +69,8 @@ def test_known_errors_are_one_line_and_status_2(
         ["official", "ppocrv4", "--out", "o", "--max-loss", "-1"],
         ["official", "ppocrv4", "--out", "o", "--threads", "0"],
         ["onnx", "m.onnx", "--stage", "rec", "--into", "b", "--out", "o", "--shape", "48"],
+        ["sensitivity", "ppocrv4"],
+        ["sensitivity", "ppocrv4", "--stage", "rec", "--samples", "0"],
     ],
 )
 def test_wrong_arguments_are_status_2(arguments: list[str]) -> None:
@@ -80,3 +89,23 @@ def test_help_and_report_load_no_converter(tiny_bundle: TinyBundle) -> None:
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("absent", ["onnx", "ai_edge_litert", "PIL"])
+def test_without_the_extra_the_command_that_installs_it_is_named(
+    absent: str, tmp_path: Path
+) -> None:
+    """In a fresh interpreter: here, the libraries are loaded already."""
+    program = (
+        "import sys\n"
+        f"sys.modules[{absent!r}] = None\n"
+        "from edgeocr_conversion.__main__ import main\n"
+        "sys.exit(main(['official', 'ppocrv4', '--out', 'out']))\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert result.returncode == 2
+    assert "pip install 'edgeocr[convert]'" in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
