@@ -30,8 +30,10 @@ def rewrite_for_xnnpack(graph: Graph) -> None:
     """All passes, in the order in which they open the way for each other."""
     remove_identities(graph)
     emit_logits(graph)
+    squeeze_last(graph)
     divide_by_multiplying(graph)
     fold_batch_normalisation(graph)
+    decompose_hard_swish(graph)
     decompose_hard_sigmoid(graph)
     recognise_gelu(graph)
     merge_gate_residuals(graph)
@@ -58,6 +60,36 @@ def emit_logits(graph: Graph) -> None:
     node = graph.producer(graph.output_name)
     if node is not None and node.op_type == "Softmax":
         graph.bypass(node, node.input[0])
+
+
+def squeeze_last(graph: Graph) -> None:
+    """A map of one row to time steps at the output: transposed first, then squeezed.
+
+    TFLite keeps the channels last anyhow, so that the transpose is nothing there. onnx2tf drops
+    the other one, of time steps.
+    """
+    transpose = graph.producer(graph.output_name)
+    if transpose is None or transpose.op_type != "Transpose":
+        return
+    squeeze = graph.producer(transpose.input[0])
+    if squeeze is None or squeeze.op_type != "Squeeze" or len(squeeze.input) != 2:
+        return
+    axes = graph.constants.get(squeeze.input[1])
+    fits = (
+        axes is not None
+        and axes.tolist() in ([2], [-2])
+        and list(attribute(transpose, "perm", [])) == [0, 2, 1]
+        and len(graph.shape(squeeze.input[0])) == 4
+        and graph.sole_consumer(squeeze.output[0]) is transpose
+    )
+    if not fits:
+        return
+    row = graph.name("row")
+    first = graph.constant(np.array([1]), "axis")
+    graph.replace(
+        squeeze, helper.make_node("Transpose", squeeze.input[:1], [row], perm=[0, 2, 3, 1])
+    )
+    graph.replace(transpose, helper.make_node("Squeeze", [row, first], transpose.output))
 
 
 def divide_by_multiplying(graph: Graph) -> None:
@@ -89,15 +121,31 @@ def fold_batch_normalisation(graph: Graph) -> None:
         graph.bypass(node, node.input[0])
 
 
+def decompose_hard_swish(graph: Graph) -> None:
+    """The operator of newer opsets: x hard_sigmoid(x), with a slope of 1/6."""
+    for node in graph.of_type("HardSwish"):
+        gate = graph.name("gate")
+        graph.replace(
+            node,
+            helper.make_node("HardSigmoid", [node.input[0]], [gate], alpha=1 / 6, beta=0.5),
+            helper.make_node("Mul", [node.input[0], gate], node.output),
+        )
+
+
 def decompose_hard_sigmoid(graph: Graph) -> None:
     """clip(a x + b, 0, 1) = relu6(6 a x + 6 b) / 6."""
     for node in graph.of_type("HardSigmoid"):
         alpha, beta = attribute(node, "alpha", 0.2), attribute(node, "beta", 0.5)
         scaled, shifted, clipped = (graph.name("gate") for _ in range(3))
+        # 1/6 has no float32; six times what is nearest to it is 1 all the same.
+        steep = not np.isclose(6 * alpha, 1.0, rtol=0, atol=1e-6)
+        slope = helper.make_node("Mul", [node.input[0], _scalar(graph, 6 * alpha)], [scaled])
         graph.replace(
             node,
-            helper.make_node("Mul", [node.input[0], _scalar(graph, 6 * alpha)], [scaled]),
-            helper.make_node("Add", [scaled, _scalar(graph, 6 * beta)], [shifted]),
+            *([slope] if steep else []),
+            helper.make_node(
+                "Add", [scaled if steep else node.input[0], _scalar(graph, 6 * beta)], [shifted]
+            ),
             helper.make_node(
                 "Clip", [shifted, _scalar(graph, 0.0), _scalar(graph, 6.0)], [clipped]
             ),

@@ -114,6 +114,37 @@ def test_a_softmax_inside_of_the_graph_stays(make_graph: MakeGraph, check: Check
     assert _kinds(check(graph, rewrites.emit_logits)) == ["Softmax", "Neg"]
 
 
+def _time_steps(axis: int, perm: list[int]) -> tuple[list[onnx.NodeProto], dict[str, Array]]:
+    nodes = [
+        node("Conv", ["x", "w"], ["a"]),
+        node("Squeeze", ["a", "axis"], ["b"]),
+        node("Transpose", ["b"], ["y"], perm=perm),
+    ]
+    return nodes, {"w": _normal(4, 3, 8, 1), "axis": np.array([axis])}
+
+
+@pytest.mark.parametrize("axis", [2, -2])
+def test_time_steps_are_squeezed_out_of_a_map_with_its_channels_last(
+    make_graph: MakeGraph, check: Check, axis: int
+) -> None:
+    graph = make_graph(*_time_steps(axis, [0, 2, 1]))
+    assert _kinds(check(graph, rewrites.squeeze_last)) == ["Conv", "Transpose", "Squeeze"]
+
+
+def test_other_transposes_at_the_end_stay(make_graph: MakeGraph, check: Check) -> None:
+    kept = ["Conv", "Squeeze", "Transpose"]
+    graph = make_graph(*_time_steps(2, [2, 0, 1]))
+    assert _kinds(check(graph, rewrites.squeeze_last)) == kept
+    # A column, not a row: (1, C, H, 1) to (1, H, C).
+    graph = make_graph(*_time_steps(3, [0, 2, 1]))
+    graph.constants["w"] = _normal(4, 3, 1, 8)
+    assert _kinds(check(graph, rewrites.squeeze_last)) == kept
+    nodes, constants = _time_steps(2, [0, 2, 1])
+    nodes[-1].output[0] = "steps"
+    graph = make_graph([*nodes, node("Relu", ["steps"], ["y"])], constants)
+    assert _kinds(check(graph, rewrites.squeeze_last)) == [*kept, "Relu"]
+
+
 @few
 @given(st.floats(0.1, 10), st.floats(-10, 10))
 def test_division_and_subtraction_become_their_inverses(
@@ -202,8 +233,9 @@ def test_hard_sigmoid_is_a_clip_of_six(
         {"spread": _scalar(spread)},
     )
     rewritten = check(graph, rewrites.decompose_hard_sigmoid)
-    assert _kinds(rewritten) == ["Mul", "Mul", "Add", "Clip", "Mul"]
-    clip = rewritten.nodes[3]
+    sloped = [] if alpha == 1 / 6 else ["Mul"]
+    assert _kinds(rewritten) == ["Mul", *sloped, "Add", "Clip", "Mul"]
+    clip = rewritten.nodes[-2]
     assert [rewritten.scalar(name) for name in clip.input[1:]] == [0, 6]
 
 
@@ -211,6 +243,19 @@ def test_hard_sigmoid_has_the_slope_of_the_standard_where_none_is_given(
     make_graph: MakeGraph, check: Check
 ) -> None:
     check(make_graph([node("HardSigmoid", ["x"], ["y"])], {}), rewrites.decompose_hard_sigmoid)
+
+
+def test_the_hard_swish_operator_becomes_what_its_parts_become(
+    make_graph: MakeGraph, check: Check
+) -> None:
+    constants: dict[str, Array] = {}
+    nodes = [
+        _convolution("x", "a", constants, _normal(4, 3, 1, 1) * 4),
+        node("HardSwish", ["a"], ["b"]),
+        _convolution("b", "y", constants, _normal(4, 4, 3, 3), pads=[1, 1, 1, 1]),
+    ]
+    rewritten = check(make_graph(nodes, constants), rewrites.rewrite_for_xnnpack)
+    assert _kinds(rewritten) == ["Conv", "Add", "Clip", "Mul", "Conv"]
 
 
 def _gelu(root: float) -> tuple[list[onnx.NodeProto], dict[str, Array]]:
