@@ -142,6 +142,12 @@ def _relabel(model: Model, subgraph: Any, entry: Any, members: list[Any], exits:
         operator.inputs = np.array(
             [_followed(replaced, int(index)) for index in operator.inputs], np.int32
         )
+    subgraph.outputs = np.array(
+        [_followed(replaced, int(index)) for index in subgraph.outputs], np.int32
+    )
+    for signature in model.signatureDefs or ():
+        for output in signature.outputs:
+            output.tensorIndex = _followed(replaced, int(output.tensorIndex))
 
 
 def _followed(replaced: dict[int, int], index: int) -> int:
