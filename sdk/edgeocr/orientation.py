@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Final
 
 import cv2
 import numpy as np
@@ -16,6 +17,15 @@ from edgeocr.runtime import NetworkPool, Tensor
 
 Line = NDArray[np.uint8]
 """(h, w, 3) uint8 BGR: one line, cut out and straight."""
+
+MOST_SQUASH: Final = 2
+"""How much narrower than it is a line may be made for the classifier.
+
+On 672 lines of photographs, forms and receipts, upright lines judged wrong stay at 2.5 % and
+those upside down that are missed fall from 15.9 to 15.6 % (of lines longer than 8:1 from 6.2
+to 5.1 %); on a page of lines of 40:1 the largest probability of a wrong turn falls from 0.82
+to 0.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,10 +63,16 @@ class OrientationClassifier:
     def prepare(self, line: Line) -> Tensor:
         """(1, height, width, 3) int8 or float32.
 
-        Lines longer than the input are squashed, not cut: the network was trained that way.
+        Lines longer than the input are squashed, as the network was trained, but to no less
+        than 1 / ``MOST_SQUASH``: of a longer line the middle is judged. Letters squashed tenfold
+        look the same from either end, and whole lines of a page were turned.
         """
         height, width = self._bucket.height, self._bucket.width
         line_height, line_width = line.shape[:2]
+        judged = math.floor(MOST_SQUASH * line_height * width / height)
+        if line_width > judged:
+            begin = (line_width - judged) // 2
+            line, line_width = np.ascontiguousarray(line[:, begin : begin + judged]), judged
         if math.ceil(height * line_width / line_height) > width:
             squashed = cv2.resize(line, (width, height), interpolation=cv2.INTER_LINEAR)
             line = np.asarray(squashed, dtype=np.uint8)
