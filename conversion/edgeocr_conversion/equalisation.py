@@ -95,11 +95,14 @@ def equalise_channels(
 
 
 def imbalanced_gates(
-    graph: Graph, ranges: Mapping[str, NDArray[np.float64]], *, ratio: float
+    graph: Graph, ranges: Mapping[str, NDArray[np.float64]], *, ratio: float, skip: int = 0
 ) -> frozenset[str]:
-    """Convolutions before a gate whose widest channel is ``ratio`` times the median one."""
+    """Convolutions before a gate whose widest channel is ``ratio`` times the median one.
+
+    The first ``skip`` convolutions are left out: they stay float.
+    """
     chosen = set()
-    for node in graph.of_type("Conv"):
+    for node in list(graph.of_type("Conv"))[skip:]:
         name = node.output[0]
         if name in ranges and _gated_product(graph, name) is not None:
             reach = np.maximum(ranges[name][1], _GATE_SPAN)
