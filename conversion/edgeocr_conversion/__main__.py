@@ -99,6 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_conversion_options(onnx)
     _add_model_options(onnx)
+    _add_scheme_options(onnx)
     onnx.set_defaults(run=_onnx)
 
     sensitivity = commands.add_parser(
@@ -225,6 +226,17 @@ def _add_model_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_scheme_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--float-layers",
+        metavar="N",
+        type=_whole,
+        default=0,
+        help="first convolutions that stay float in an int8 model; `sensitivity` tells whether "
+        "that pays (default: 0)",
+    )
+
+
 def _official(arguments: argparse.Namespace) -> None:
     # The converter's libraries take seconds to import; --help and report need none of them.
     from edgeocr_conversion.bundle_conversion import ConversionOptions, convert_official
@@ -247,6 +259,7 @@ def _official(arguments: argparse.Namespace) -> None:
 
 def _onnx(arguments: argparse.Namespace) -> None:
     from edgeocr_conversion.bundle_conversion import ConversionOptions, convert_stage
+    from edgeocr_conversion.quantization import QuantizationScheme
 
     base = Bundle.open(arguments.into)
     _check_charset(arguments)
@@ -265,6 +278,7 @@ def _onnx(arguments: argparse.Namespace) -> None:
                 threads=arguments.threads,
             ),
             charset_file=arguments.charset,
+            scheme=QuantizationScheme(float_layers=arguments.float_layers),
             progress=bars.show,
         )
     print(conversion.to_text())
@@ -428,6 +442,12 @@ def _points(text: str) -> float:
     if not 0 <= value <= 100:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of points in 0 to 100")
     return value
+
+
+def _whole(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of layers")
+    return int(text)
 
 
 def _count(text: str) -> int:

@@ -180,6 +180,7 @@ def _official_model(
             "sha256": file.sha256,
             "licence": file.licence,
         },
+        scheme=model.scheme,
     )
 
 
@@ -192,6 +193,7 @@ def convert_stage(
     out: Path,
     options: ConversionOptions,
     charset_file: Path | None = None,
+    scheme: QuantizationScheme | None = None,
     progress: Progress = no_progress,
 ) -> Conversion:
     """Convert one model, and write a copy of a bundle that has it in place of its own.
@@ -207,6 +209,7 @@ def convert_stage(
         out: folder of the new bundle.
         options: the precision must be that of ``base``.
         charset_file: dictionary of a recogniser; None for the one in its metadata.
+        scheme: of quantization; None for the usual one.
         progress: told of what is done.
 
     Raises:
@@ -224,6 +227,7 @@ def convert_stage(
         base=base,
         options=options,
         charset_file=charset_file,
+        scheme=scheme,
         progress=progress,
     )
     return job.run(out)
@@ -237,6 +241,7 @@ def stage_job(
     base: Bundle,
     options: ConversionOptions,
     charset_file: Path | None = None,
+    scheme: QuantizationScheme | None = None,
     progress: Progress = no_progress,
 ) -> ConversionJob:
     """The conversion of one model; the arguments are those of :func:`convert_stage`.
@@ -255,7 +260,14 @@ def stage_job(
     return ConversionJob(
         name=base.name,
         licence=base.licence,
-        models={stage: OnnxModel(path=onnx_model, settings=settings, origin=origin)},
+        models={
+            stage: OnnxModel(
+                path=onnx_model,
+                settings=settings,
+                origin=origin,
+                scheme=scheme or QuantizationScheme(),
+            )
+        },
         charset=charset,
         base=base,
         options=options,
