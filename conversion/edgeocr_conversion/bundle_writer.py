@@ -102,6 +102,7 @@ def describe_model(
             charset_sha256=hashlib.sha256(charset_bytes(charset)).hexdigest(),
             classes=len(charset) + 1,
             min_score=settings.min_score,
+            min_width=settings.min_width,
         )
     raise ConversionError(f"{type(settings).__name__} are not the settings of stage {stage!r}")
 

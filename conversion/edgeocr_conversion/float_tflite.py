@@ -6,6 +6,7 @@ behind. It sees a copy.
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import os
 import subprocess
@@ -25,9 +26,11 @@ from edgeocr_conversion.flatbuffer import (
     constant_value,
     operator_name,
     read_model,
+    serialise_model,
     tensor_shape,
     write_model,
 )
+from edgeocr_conversion.interpreter import run_once
 from edgeocr_conversion.layout import restore_channels_last
 from edgeocr_conversion.onnx_graph import Graph
 
@@ -67,10 +70,35 @@ def convert_resizable(graph: Graph, path: Path, *, wider: Graph, taller: Graph |
         ConversionError: onnx2tf is missing, fails, or gives another output shape.
     """
     model = _converted(graph)
-    width = _free_sizes(model, _converted(wider))
-    height = taller is not None and _free_sizes(model, _converted(taller))
+    width = _freed(model, _converted(wider))
+    height = taller is not None and _freed(model, _converted(taller))
     write_model(model, path)
     return Freedom(height=height, width=width)
+
+
+def _freed(model: Model, other: Model) -> bool:
+    """Frees what differs between a model at two sizes, if that computes what it should."""
+    free = copy.deepcopy(model)
+    if not _free_sizes(free, other) or not _computes_alike(free, other):
+        return False
+    model.__dict__.update(free.__dict__)
+    return True
+
+
+def _computes_alike(free: Model, other: Model) -> bool:
+    """Whether a freed model, resized to the input of the other, equals it on noise."""
+    subgraph = other.subgraphs[0]
+    shape = tensor_shape(subgraph.tensors[subgraph.inputs[0]])
+    noise = np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
+    expected = run_once(serialise_model(other), noise)
+    try:
+        actual = run_once(serialise_model(free), noise)
+    except (RuntimeError, ValueError):
+        return False  # it can't be resized at all
+    # Kernels may sum in another order; a wrong result is off by orders of magnitude more.
+    return actual.shape == expected.shape and np.allclose(
+        actual, expected, atol=1e-3 * max(1.0, float(np.abs(expected).max()))
+    )
 
 
 def _converted(graph: Graph) -> Model:

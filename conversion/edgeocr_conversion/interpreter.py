@@ -1,4 +1,4 @@
-"""LiteRT as the converter needs it: every intermediate tensor, without a delegate."""
+"""LiteRT as the converter needs it: with every intermediate tensor, or for a single run."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from ai_edge_litert import interpreter as litert  # type: ignore[import-untyped]
+from numpy.typing import NDArray
 
 
 def plain_interpreter(model: Path | bytes, *, threads: int = 2) -> Any:
@@ -21,3 +23,19 @@ def plain_interpreter(model: Path | bytes, *, threads: int = 2) -> Any:
             experimental_preserve_all_tensors=True,
             experimental_op_resolver_type=litert.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
         )
+
+
+def run_once(model: bytes, tensor: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The one output of a float model for one input, resized to it, as a device computes it.
+
+    Raises:
+        RuntimeError: the model can't be resized to the input.
+        ValueError: likewise.
+    """
+    interpreter = litert.Interpreter(model_content=model, num_threads=1)
+    entry = interpreter.get_input_details()[0]["index"]
+    interpreter.resize_tensor_input(entry, tensor.shape)
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(entry, tensor)
+    interpreter.invoke()
+    return np.asarray(interpreter.get_tensor(interpreter.get_output_details()[0]["index"]))

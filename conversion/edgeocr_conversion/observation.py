@@ -63,6 +63,7 @@ def observe(model: Path, samples: Iterable[Sample]) -> Observation:
             shape = sample.shape
             interpreter.resize_tensor_input(entry, shape)
             interpreter.allocate_tensors()
+        interpreter.reset_all_variables()  # TFLite's LSTM goes on where the last sample ended
         interpreter.set_tensor(entry, sample)
         interpreter.invoke()
         for index in sorted(activations):

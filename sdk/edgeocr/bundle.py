@@ -109,6 +109,9 @@ class RecognitionModel(ModelFile):
     classes: int
     """Characters + 1."""
     min_score: float
+    min_width: int | None = None
+    """Where the width can be resized: what shorter lines are padded to, in pixels. Recognisers
+    trained on lines of one width read a short word worse without room behind it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

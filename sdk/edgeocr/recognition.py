@@ -248,7 +248,8 @@ class TextRecogniser:
         multiple = self.model.width_multiple
         if multiple is None:
             return bucket
-        return replace(bucket, width=min(math.ceil(columns / multiple) * multiple, bucket.width))
+        needed = max(columns, self.model.min_width or 1)
+        return replace(bucket, width=min(math.ceil(needed / multiple) * multiple, bucket.width))
 
 
 def split_line(scaled: Line, *, widest: int, step: int) -> list[Span]:
