@@ -99,6 +99,7 @@ class TextDetector:
             threads=threads,
             live_signatures=_LIVE_SIGNATURES,
             output_rank=4,
+            lean=True,
         )
         self._tables = self._networks.input_tables()
 
@@ -194,6 +195,10 @@ class TextDetector:
     def uses_delegate(self) -> bool:
         """Whether XNNPACK computes part of the model."""
         return self._networks.uses_delegate()
+
+    def way(self) -> str:
+        """LiteRT's name of what runs the model: ``CompiledModel`` or ``Interpreter``."""
+        return self._networks.way()
 
     def warm_up(self) -> None:
         """Runs as many shapes as may stay live, so that the first image is fast."""

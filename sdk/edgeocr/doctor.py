@@ -164,7 +164,9 @@ def _xnnpack(ocr: Ocr) -> tuple[bool, str]:
     without = [stage for stage, present in delegated.items() if not present]
     if without:
         return False, f"XNNPACK takes no part of: {', '.join(without)}; reading will be slow"
-    return True, f"XNNPACK takes part in {', '.join(delegated)}"
+    return True, (
+        f"XNNPACK takes part in {', '.join(delegated)}; det runs by LiteRT's {ocr.detector.way()}"
+    )
 
 
 def _read(ocr: Ocr, self_test: SelfTest) -> tuple[bool, str]:

@@ -6,6 +6,7 @@ import dataclasses
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 
 from edgeocr import Bundle, BundleError, RuntimeUnavailableError
 from edgeocr.bundle import Signature
-from edgeocr.runtime import Network, NetworkPool, runtime
+from edgeocr.runtime import LeanNetwork, Network, NetworkPool, runtime
 
 
 def network(tiny: Path, *, live_signatures: int = 3) -> Network:
@@ -22,7 +23,11 @@ def network(tiny: Path, *, live_signatures: int = 3) -> Network:
     )
 
 
-def pool(bundle: Bundle, *, size: int = 1, output_rank: int = 4) -> NetworkPool:
+def lean_network(tiny: Path) -> LeanNetwork:
+    return LeanNetwork(tiny / "det.tflite", source="det.tflite", threads=1)
+
+
+def pool(bundle: Bundle, *, size: int = 1, output_rank: int = 4, lean: bool = False) -> NetworkPool:
     return NetworkPool(
         bundle,
         bundle.stages.det,
@@ -30,6 +35,7 @@ def pool(bundle: Bundle, *, size: int = 1, output_rank: int = 4) -> NetworkPool:
         threads=1,
         live_signatures=1,
         output_rank=output_rank,
+        lean=lean,
     )
 
 
@@ -124,6 +130,123 @@ def test_an_error_gives_the_interpreter_back(tiny: Path) -> None:
 def test_this_runtime_has_xnnpack(tiny: Path) -> None:
     assert runtime().package == "ai_edge_litert"
     assert network(tiny).uses_delegate()
+
+
+def noise(network: Network, signature: str, *, seed: int) -> np.ndarray:
+    given, _ = network.ports(signature)
+    random = np.random.default_rng(seed)
+    if given.dtype == "int8":
+        return random.integers(-128, 128, given.shape, dtype=np.int8)
+    return random.standard_normal(given.shape, dtype=np.float32)
+
+
+def test_less_memory_changes_no_byte_of_the_output(tiny: Path) -> None:
+    lean, interpreter = lean_network(tiny), network(tiny)
+    taken = []
+    for seed, name in enumerate(("h96w128", "h128w96", "h96w128", "h192w256", "h96w128")):
+        assert lean.ports(name) == interpreter.ports(name)
+        tensor = noise(interpreter, name, seed=seed)
+        expected = interpreter.run(name, tensor)
+        taken.append((lean.run(name, tensor), expected))
+    # Compared in the end: outputs must outlive the runs after them.
+    for output, expected in taken:
+        assert output.dtype == expected.dtype
+        np.testing.assert_array_equal(output, expected)
+    assert lean.uses_delegate()
+
+
+def test_a_lean_network_is_resized_and_back(tiny: Path) -> None:
+    lean, interpreter = lean_network(tiny), network(tiny)
+    tensor = noise(interpreter, "h192w256", seed=0)
+    for height, width in ((192, 256), (64, 96), (96, 64), (192, 256), (64, 96)):
+        part = np.ascontiguousarray(tensor[:, :height, :width])
+        expected = interpreter.run("h192w256", part)
+        assert expected.shape == (1, height, width, 1)
+        np.testing.assert_array_equal(lean.run("h192w256", part), expected)
+
+
+def test_a_lean_network_refuses_what_an_interpreter_refuses(tiny: Path, tmp_path: Path) -> None:
+    path = tmp_path / "text.tflite"
+    path.write_text("not a model at all")
+    with pytest.raises(RuntimeUnavailableError, match=r"text\.tflite: .* refuses the model"):
+        LeanNetwork(path, source="text.tflite", threads=1)
+    lean = lean_network(tiny)
+    with pytest.raises(BundleError, match="no signature 'h1w1'"):
+        lean.run("h1w1", np.zeros((1, 1, 1, 3), dtype=np.int8))
+    for wrong in (np.zeros((1, 96, 128, 3), np.int16), np.zeros((96, 128, 3), np.int8)):
+        with pytest.raises(RuntimeUnavailableError, match=r"det\.tflite: .* refuses the model"):
+            lean.run("h96w128", wrong)  # type: ignore[arg-type]
+
+
+def test_only_a_model_with_one_shape_runs_lean(tiny: Path) -> None:
+    bundle = Bundle.open(tiny)
+    assert pool(bundle, lean=True).way() == "Interpreter"
+    one = with_detector(bundle, signatures=bundle.stages.det.signatures[:1])
+    assert pool(one, lean=True).way() == "CompiledModel"
+    assert pool(one).way() == "Interpreter"
+
+
+def test_threads_share_a_lean_network(tiny: Path) -> None:
+    bundle = Bundle.open(tiny)
+    (signature, *_) = bundle.stages.det.signatures
+    shared = pool(with_detector(bundle, signatures=(signature,)), lean=True)
+    interpreter = network(tiny)
+    tensors = [noise(interpreter, signature.name, seed=seed) for seed in range(8)]
+    expected = [interpreter.run(signature.name, tensor) for tensor in tensors]
+    with ThreadPoolExecutor(4) as threads:
+        outputs = list(threads.map(lambda tensor: shared.run(signature.name, tensor), tensors))
+    np.testing.assert_array_equal(outputs, expected)
+
+
+LEAN = """
+import sys
+from pathlib import Path
+{before}
+import numpy as np
+from edgeocr import Bundle
+from edgeocr.runtime import NetworkPool
+import dataclasses
+bundle = Bundle.open(sys.argv[1])
+(signature, *_) = bundle.stages.det.signatures
+model = dataclasses.replace(bundle.stages.det, signatures=(signature,))
+pool = NetworkPool(
+    bundle, model, size=1, threads=1, live_signatures=1, output_rank=4, lean=True
+)
+pool.warm_up([signature.name])
+print(pool.way())
+"""
+
+
+def run_lean(tiny: Path, before: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", LEAN.format(before=before), tiny],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        'sys.modules["ai_edge_litert.compiled_model"] = None',
+        "import ai_edge_litert.environment\ndel ai_edge_litert.environment.Environment.create",
+        "import ai_edge_litert.options as options\noptions.CpuOptions = lambda num_threads: None",
+    ],
+)
+def test_an_interpreter_runs_what_an_older_runtime_cannot_run_lean(tiny: Path, before: str) -> None:
+    assert run_lean(tiny, before).stdout == "Interpreter\n"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs glibc")
+def test_no_warning_is_printed_of_accelerators_that_nobody_asked_for(tiny: Path) -> None:
+    printed = "sys.stderr.write('kept\\n')"
+    done = run_lean(tiny, printed)
+    assert done.stdout == "CompiledModel\n"
+    assert done.stderr.startswith("kept\n")
+    assert "WARNING" not in done.stderr
+    assert "ERROR" not in done.stderr
 
 
 # What the import does can only be seen in a process of its own.
