@@ -8,6 +8,7 @@ runtime has LiteRT's ``CompiledModel``.
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import importlib
 import math
@@ -115,6 +116,16 @@ class _Compiler:
     accelerators: Any
 
 
+def _drop_notices_for_good() -> None:
+    """At the end of the process LiteRT lists the accelerators again, one by one."""
+    stack = ExitStack()
+    stack.enter_context(_without_notices())
+    _kept_open.append(stack)
+
+
+_kept_open: list[ExitStack] = []
+
+
 @cache
 def _compiler() -> _Compiler:
     """Imports LiteRT's ``CompiledModel``, which not every version has.
@@ -126,6 +137,7 @@ def _compiler() -> _Compiler:
         raise ImportError(f"{runtime().package} has no CompiledModel")
     environment = importlib.import_module("ai_edge_litert.environment").Environment
     options = importlib.import_module("ai_edge_litert.options")
+    atexit.register(_drop_notices_for_good)
     # Accelerators and plugins are looked for in folders; processors need none of them.
     nowhere = str(Path(__file__) / "none")
     return _Compiler(
@@ -263,6 +275,9 @@ class Network:
             self._interpreter = self._open()
         try:
             self._live.add(signature)
+            # TFLite's LSTM keeps its state from run to run: a line would begin where the last
+            # one ended.
+            self._interpreter.reset_all_variables()
             outputs = self._runner(signature)(**{given.name: tensor})
         except (ValueError, RuntimeError) as error:
             raise RuntimeUnavailableError(self._refusal(error)) from error

@@ -92,11 +92,10 @@ def test_a_resizable_model_is_made_to_fit(model: DetectionModel, height: int, wi
     resizable = dataclasses.replace(model, height_multiple=32, width_multiple=64)
     wanted = wanted_scale(height, width, limit_side=736, limit_type="max", max_side=960)
     shape = choose_shape(height, width, wanted, resizable)
-    assert shape.height % 32 == 0
-    assert shape.width % 64 == 0
-    # 1e-6: the hair that absorbs the rounding of the scale.
-    assert -1e-6 <= shape.height - height * wanted < 32
-    assert -1e-6 <= shape.width - width * wanted < 64
+    for side, shown, multiple in ((height, shape.height, 32), (width, shape.width, 64)):
+        assert shown % multiple == 0
+        # To the nearest multiple of whole pixels, but to one of them at least.
+        assert abs(shown - int(side * wanted)) <= multiple / 2 or shown == multiple
 
 
 def test_a_model_may_be_resizable_along_one_side_only(model: DetectionModel) -> None:
@@ -107,7 +106,8 @@ def test_a_model_may_be_resizable_along_one_side_only(model: DetectionModel) -> 
 
 @pytest.mark.parametrize("size", [(180, 250), (40, 250), (180, 33), (88, 101), (20, 240)])
 def test_resized_and_fixed_shapes_find_the_same(tiny: Path, size: tuple[int, int]) -> None:
-    """The tiny detector looks at single pixels: how its input is padded cannot matter."""
+    """The tiny detector looks at single pixels: stretching moves a corner by the rounding of
+    its image to a multiple and of the corner to whole pixels, no more."""
     bundle = Bundle.open(tiny)
     det = dataclasses.replace(bundle.stages.det, height_multiple=8, width_multiple=32)
     stages = dataclasses.replace(bundle.stages, det=det)
@@ -120,8 +120,10 @@ def test_resized_and_fixed_shapes_find_the_same(tiny: Path, size: tuple[int, int
     assert prepared.tensor.shape != fixed.prepare(image, options).tensor.shape
     (found,) = resizable.detect(image, options)
     (expected,) = fixed.detect(image, options)
-    np.testing.assert_array_equal(found.quad, expected.quad)
-    assert found.score == expected.score
+    # A pixel of the map is at most 250 / 224 of the image; two roundings by half of it each.
+    np.testing.assert_allclose(found.quad, expected.quad, atol=2)
+    # The edge of the rectangle is blurred over another share of it.
+    assert found.score == pytest.approx(expected.score, abs=0.1)
 
 
 def test_more_shapes_than_are_kept_live_give_the_same_again(ocr: Ocr) -> None:
