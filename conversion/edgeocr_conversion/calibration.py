@@ -38,6 +38,9 @@ RENDERED_PAGES: Final = 48
 FOLDER_LIMIT: Final = 96
 """Images taken of a folder that has more, evenly over the sorted paths."""
 HELD_OUT_EVERY: Final = 4
+PAGE_LIMIT: Final = 18
+"""Pages that a detector is calibrated with, evenly over all images: twice as many take twice as
+long, the longest part of a conversion, and change no more than another choice of pages does."""
 LINE_LIMIT: Final = 512
 """Lines that a recogniser is calibrated with, evenly over all images."""
 
@@ -215,8 +218,8 @@ class StageSample:
 
 
 def detector_samples(ocr: Ocr, images: Sequence[TextImage]) -> Iterator[StageSample]:
-    """Every image as the detector sees it."""
-    for image in images:
+    """Images as the detector sees them."""
+    for image in _evenly(images, PAGE_LIMIT):
         prepared = ocr.detector.prepare(image.pixels, OcrOptions())
         yield _sample(prepared.signature, prepared.tensor)
 

@@ -215,11 +215,6 @@ _WIDE_LINES: Final = RecognitionSettings(shapes=_line_shapes(48), min_width=240)
 least, PP-OCRv4 reads 0.750, 0.759, 0.769 and 0.767 of them, PP-OCRv6 small 0.833, 0.849, 0.849
 and 0.841."""
 
-_PPOCRV4_PAGES: Final = QuantizationScheme(gate_ratio=1.0, float_layers=3)
-"""The detector's blocks are of the same kind. On pages of ICDAR 2015, FUNSD, SROIE and PP-OCR's
-samples, text pixels agree with the float model's to an IoU of 0.955 in integers with gates split
-at 1.4, 0.957 with all gates split, and 0.964 with three layers float."""
-
 _PPOCRV4_LINES: Final = QuantizationScheme(float_layers=13)
 """Its learnable affine blocks leave the channels of the first, widest maps with ranges from 0.3
 to 90. In integers all through, it makes 1.9 edits per 100 characters of real Chinese and English
@@ -238,7 +233,6 @@ OFFICIAL_BUNDLES: Final[Mapping[str, OfficialBundle]] = {
                     4_745_517,
                     "d2a7720d45a54257208b1e13e36a8479894cb74155a5efe29462512d42f49da9",
                 ),
-                scheme=_PPOCRV4_PAGES,
             ),
             det_settings=DetectionSettings(shapes=_DETECTOR_SHAPES, box_threshold=0.4),
             cls=OfficialModel(

@@ -116,16 +116,6 @@ class _Compiler:
     accelerators: Any
 
 
-def _drop_notices_for_good() -> None:
-    """At the end of the process LiteRT lists the accelerators again, one by one."""
-    stack = ExitStack()
-    stack.enter_context(_without_notices())
-    _kept_open.append(stack)
-
-
-_kept_open: list[ExitStack] = []
-
-
 @cache
 def _compiler() -> _Compiler:
     """Imports LiteRT's ``CompiledModel``, which not every version has.
@@ -164,8 +154,8 @@ def _without_notices() -> Iterator[None]:
     no setting for that. glibc lets a program assign its variable ``stderr``: file descriptor 2,
     Python's ``sys.stderr`` and processes started meanwhile are left alone.
     """
-    process = ctypes.CDLL(None) if os.name == "posix" else None
-    if process is None or not hasattr(process, "gnu_get_libc_version"):
+    process = _glibc()
+    if process is None:
         yield
         return
     stderr = ctypes.c_void_p.in_dll(process, "stderr")
@@ -175,6 +165,18 @@ def _without_notices() -> Iterator[None]:
             yield
         finally:
             stderr.value = kept
+
+
+def _drop_notices_for_good() -> None:
+    """At the end of the process LiteRT lists the accelerators again, one by one."""
+    process = _glibc()
+    if process is not None:
+        ctypes.c_void_p.in_dll(process, "stderr").value = _null_stream(process)
+
+
+def _glibc() -> ctypes.CDLL | None:
+    process = ctypes.CDLL(None) if os.name == "posix" else None
+    return process if process is not None and hasattr(process, "gnu_get_libc_version") else None
 
 
 @cache

@@ -107,7 +107,8 @@ def test_a_model_may_be_resizable_along_one_side_only(model: DetectionModel) -> 
 @pytest.mark.parametrize("size", [(180, 250), (40, 250), (180, 33), (88, 101), (20, 240)])
 def test_resized_and_fixed_shapes_find_the_same(tiny: Path, size: tuple[int, int]) -> None:
     """The tiny detector looks at single pixels: stretching moves a corner by the rounding of
-    its image to a multiple and of the corner to whole pixels, no more."""
+    its image to a multiple and of the corner to whole pixels, no more.
+    """
     bundle = Bundle.open(tiny)
     det = dataclasses.replace(bundle.stages.det, height_multiple=8, width_multiple=32)
     stages = dataclasses.replace(bundle.stages, det=det)

@@ -14,7 +14,7 @@ import pytest
 
 from edgeocr import Bundle, BundleError, RuntimeUnavailableError
 from edgeocr.bundle import Signature
-from edgeocr.runtime import LeanNetwork, Network, NetworkPool, runtime
+from edgeocr.runtime import LeanNetwork, Network, NetworkPool, Tensor, runtime
 
 
 def network(tiny: Path, *, live_signatures: int = 3) -> Network:
@@ -132,7 +132,7 @@ def test_this_runtime_has_xnnpack(tiny: Path) -> None:
     assert network(tiny).uses_delegate()
 
 
-def noise(network: Network, signature: str, *, seed: int) -> np.ndarray:
+def noise(network: Network, signature: str, *, seed: int) -> Tensor:
     given, _ = network.ports(signature)
     random = np.random.default_rng(seed)
     if given.dtype == "int8":
@@ -159,7 +159,7 @@ def test_a_lean_network_is_resized_and_back(tiny: Path) -> None:
     lean, interpreter = lean_network(tiny), network(tiny)
     tensor = noise(interpreter, "h192w256", seed=0)
     for height, width in ((192, 256), (64, 96), (96, 64), (192, 256), (64, 96)):
-        part = np.ascontiguousarray(tensor[:, :height, :width])
+        part: Tensor = tensor[:, :height, :width].copy()
         expected = interpreter.run("h192w256", part)
         assert expected.shape == (1, height, width, 1)
         np.testing.assert_array_equal(lean.run("h192w256", part), expected)
