@@ -244,11 +244,13 @@ class TextRecogniser:
 
     def _narrowest_for(self, columns: float) -> Signature:
         """The narrowest width with room, no wider than the widest."""
-        bucket = next(bucket for bucket in self._buckets if bucket.width >= columns)
         multiple = self.model.width_multiple
+        needed = columns
+        if multiple is not None and self.model.min_width is not None:
+            needed = max(columns, min(self.model.min_width, self._buckets[-1].width))
+        bucket = next(bucket for bucket in self._buckets if bucket.width >= needed)
         if multiple is None:
             return bucket
-        needed = max(columns, self.model.min_width or 1)
         return replace(bucket, width=min(math.ceil(needed / multiple) * multiple, bucket.width))
 
 

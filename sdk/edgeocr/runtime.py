@@ -272,20 +272,32 @@ class Network:
         """
         given, _ = self.ports(signature)
         if signature not in self._live and len(self._live) == self._live_signatures:
-            self._runners.clear()
-            self._live.clear()
-            self._interpreter = self._open()
+            self._reopen()
+        elif self._live:
+            self._forget()
         try:
             self._live.add(signature)
-            # TFLite's LSTM keeps its state from run to run: a line would begin where the last
-            # one ended.
-            self._interpreter.reset_all_variables()
             outputs = self._runner(signature)(**{given.name: tensor})
         except (ValueError, RuntimeError) as error:
             raise RuntimeUnavailableError(self._refusal(error)) from error
         output: Tensor
         (output,) = outputs.values()
         return output
+
+    def _reopen(self) -> None:
+        self._runners.clear()
+        self._live.clear()
+        self._interpreter = self._open()
+
+    def _forget(self) -> None:
+        """TFLite's LSTM keeps its state from run to run: a line would begin where the last ended.
+
+        Variables can't be reset while a signature that has some was never run.
+        """
+        try:
+            self._interpreter.reset_all_variables()
+        except (ValueError, RuntimeError):
+            self._reopen()
 
     def uses_delegate(self) -> bool:
         """Whether a delegate, which is XNNPACK on processors, computes part of the model.

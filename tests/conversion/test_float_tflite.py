@@ -12,6 +12,7 @@ from ai_edge_litert import schema_py_generated as schema  # type: ignore[import-
 from numpy.typing import NDArray
 from onnx import helper
 
+from edgeocr.runtime import Network
 from edgeocr_conversion.errors import ConversionError
 from edgeocr_conversion.flatbuffer import Model, constant_value, serialise_model
 from edgeocr_conversion.float_tflite import (
@@ -215,3 +216,45 @@ def test_any_other_difference_holds_the_size(make_tflite: MakeTflite) -> None:
         before = serialise_model(model)
         assert not _free_sizes(model, other), why
         assert serialise_model(model) == before, why
+
+
+def test_an_lstm_begins_every_run_anew(
+    make_graph: MakeGraph, run_graph: RunGraph, tmp_path: Path
+) -> None:
+    """TFLite keeps an LSTM's state from run to run; the SDK's network forgets it."""
+    rng = np.random.default_rng(5)
+    steps, units = 8, 4
+    graph = make_graph(
+        [
+            node("Squeeze", ["x", "height"], ["columns"]),
+            node("Transpose", ["columns"], ["steps"], perm=[2, 0, 1]),
+            node(
+                "LSTM",
+                ["steps", "w", "r", "b"],
+                ["states"],
+                hidden_size=units,
+                direction="bidirectional",
+            ),
+            node("Transpose", ["states"], ["joined"], perm=[0, 2, 1, 3]),
+            node("Reshape", ["joined", "shape"], ["flat"]),
+            node("Gemm", ["flat", "head"], ["y"]),
+        ],
+        {
+            "height": np.array([2]),
+            "w": rng.normal(size=(2, 4 * units, 3)).astype(np.float32),
+            "r": rng.normal(size=(2, 4 * units, units)).astype(np.float32),
+            "b": rng.normal(size=(2, 8 * units)).astype(np.float32),
+            "shape": np.array([steps, 2 * units]),
+            "head": rng.normal(size=(2 * units, 3)).astype(np.float32),
+        },
+        height=1,
+        width=steps,
+    )
+    path = convert_to_float(graph, tmp_path / "lstm.tflite")
+    network = Network(path, source="lstm", threads=1, live_signatures=1)
+    for seed in (1, 2, 1):
+        image = np.random.default_rng(seed).normal(size=(1, 1, steps, 3)).astype(np.float32)
+        expected = run_graph(graph, np.ascontiguousarray(image.transpose(0, 3, 1, 2)))
+        actual = network.run("serving_default", image)
+        # Two implementations of exp and tanh in float32.
+        np.testing.assert_allclose(actual, expected, atol=1e-4)

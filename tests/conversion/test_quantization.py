@@ -205,6 +205,13 @@ def test_operators_that_are_named_stay_float(float_model: Path, observation: Obs
     assert {kind for name, kind in types.items() if name != names[0]} == {"INT8"}
 
 
+def test_the_first_layers_can_stay_float(float_model: Path, observation: Observation) -> None:
+    quantized = quantize(float_model, observation, QuantizationScheme(float_layers=1))
+    types = {kind: output for kind, _, output in reversed(_operators(quantized))}
+    assert types["CONV_2D"] == "FLOAT32"  # the first of them: the walk ends with it
+    assert types["DEPTHWISE_CONV_2D"] == "INT8"
+
+
 def test_the_input_can_stay_float_too(float_model: Path, observation: Observation) -> None:
     pixels = quantize(float_model, observation, QuantizationScheme())
     floats = quantize(

@@ -18,10 +18,31 @@ from edgeocr.pixels import (
     fit,
     input_table,
     may_be_single_character,
+    stretch,
 )
 
 Three = tuple[float, float, float]
 Order = Literal["BGR", "RGB"]
+
+
+@given(
+    height=st.integers(1, 40),
+    width=st.integers(1, 40),
+    target=st.tuples(st.integers(1, 40), st.integers(1, 40)),
+)
+def test_stretching_fills_the_input_and_says_by_how_much(
+    height: int, width: int, target: tuple[int, int]
+) -> None:
+    table = input_table(
+        mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5), channel_order="BGR", scale=None, zero_point=0
+    )
+    image = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    tensor, scale = stretch(image, height=target[0], width=target[1], table=table)
+    resized = cv2.resize(image, target[::-1], interpolation=cv2.INTER_LINEAR)
+    # Half a step of eight bits: the table holds float32.
+    np.testing.assert_allclose((tensor[0] + 1) * 127.5, resized, atol=1e-3)
+    assert scale == (target[1] / width, target[0] / height)
+
 
 three = st.tuples(st.floats(0.01, 1.0), st.floats(0.01, 1.0), st.floats(0.01, 1.0))
 orders = st.sampled_from(["BGR", "RGB"])

@@ -49,6 +49,16 @@ def test_a_resizable_width_is_as_narrow_as_the_line_allows(tiny: Path, paint_lin
     assert piece.tensor.shape == (1, 16, 256, 3)
 
 
+@pytest.mark.parametrize(("line_width", "width"), [(1, 112), (90, 112), (112, 112), (113, 128)])
+def test_short_lines_get_room_behind_them(tiny: Path, line_width: int, width: int) -> None:
+    bundle = Bundle.open(tiny)
+    rec = dataclasses.replace(bundle.stages.rec, width_multiple=16, min_width=100)
+    roomy = dataclasses.replace(bundle, stages=dataclasses.replace(bundle.stages, rec=rec))
+    line = np.zeros((16, line_width, 3), dtype=np.uint8)
+    (piece,) = TextRecogniser(roomy, workers=1).prepare(line).pieces
+    assert piece.tensor.shape == (1, 16, width, 3)
+
+
 @given(
     beyond=st.integers(1, 6000),
     height=st.integers(1, 64),
