@@ -259,7 +259,7 @@ def _official(arguments: argparse.Namespace) -> None:
 
 def _onnx(arguments: argparse.Namespace) -> None:
     from edgeocr_conversion.bundle_conversion import ConversionOptions, convert_stage
-    from edgeocr_conversion.quantization import QuantizationScheme
+    from edgeocr_conversion.scheme import QuantizationScheme
 
     base = Bundle.open(arguments.into)
     _check_charset(arguments)

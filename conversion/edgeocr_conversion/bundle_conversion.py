@@ -49,9 +49,10 @@ from edgeocr_conversion.half_precision import to_half_precision
 from edgeocr_conversion.observation import Observation, observe
 from edgeocr_conversion.onnx_graph import Graph
 from edgeocr_conversion.parity import StageParity, check_losses, measure_parity
-from edgeocr_conversion.quantization import QuantizationScheme, quantize
+from edgeocr_conversion.quantization import quantize
 from edgeocr_conversion.rendered_text import TextImage
 from edgeocr_conversion.rewrites import rewrite_for_xnnpack
+from edgeocr_conversion.scheme import QuantizationScheme
 from edgeocr_conversion.sources import (
     OfficialBundle,
     OfficialModel,

@@ -16,7 +16,6 @@ import io
 import re
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,30 +33,12 @@ from edgeocr_conversion.flatbuffer import (
 )
 from edgeocr_conversion.mixed_precision import token_operators
 from edgeocr_conversion.observation import Observation
-from edgeocr_conversion.ranges import Method, Range, choose_ranges
+from edgeocr_conversion.ranges import Range, choose_ranges
+from edgeocr_conversion.scheme import QuantizationScheme
 from edgeocr_conversion.weight_rounding import LAYERS, RoundedWeights, round_weights
 
 MOVES: Final = ("DEPTH_TO_SPACE",)
 """Operators that move values without changing them, and that the quantizer leaves float."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QuantizationScheme:
-    """How a model becomes integers."""
-
-    ranges: Method = "mse"
-    optimal_rounding: bool = True
-    """Weights by GPTQ; to the nearest step where False."""
-    gate_ratio: float = 1.4
-    """Gates are split where the widest channel before them is this much wider than the median
-    one; see :mod:`.equalisation`."""
-    float_layers: int = 0
-    """Convolutions from the input on that stay float, with what stands between them. The first
-    maps are the widest and have the fewest channels: little arithmetic, and noise that every
-    later layer sees."""
-    float_operators: frozenset[str] = field(default_factory=frozenset)
-    """Operators that stay float beside those of :func:`.token_operators`, by the name of their
-    output tensor; the name of the model's input keeps that float."""
 
 
 def quantize(model: Path, observation: Observation, scheme: QuantizationScheme) -> Model:

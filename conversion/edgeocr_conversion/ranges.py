@@ -14,14 +14,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeocr_conversion.flatbuffer import Model, constant_value, operator_name
+from edgeocr_conversion.scheme import Method
 
-Method = Literal["minmax", "mse"]
 _PATTERNS: Final = 1 << 16
 _VALUES: Final = np.arange(_PATTERNS, dtype=np.uint16).view(np.float16).astype(np.float64)
 _MAX_DISTINCT: Final = 4096

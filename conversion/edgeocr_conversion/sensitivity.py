@@ -37,10 +37,10 @@ from edgeocr_conversion.flatbuffer import (
 from edgeocr_conversion.mixed_precision import token_operators
 from edgeocr_conversion.quantization import (
     MOVES,
-    QuantizationScheme,
     activation_ranges,
     quantize_within,
 )
+from edgeocr_conversion.scheme import QuantizationScheme
 from edgeocr_conversion.sources import DetectionSettings, Stage
 
 DEFAULT_SAMPLES: Final = 8

@@ -39,7 +39,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final, Literal, TypeAlias
 
 from edgeocr_conversion.errors import ConversionError
-from edgeocr_conversion.quantization import QuantizationScheme
+from edgeocr_conversion.scheme import QuantizationScheme
 
 _CHARSET_KEY: Final = "character"
 

@@ -24,8 +24,9 @@ from edgeocr_conversion.float_tflite import convert_to_float
 from edgeocr_conversion.interpreter import plain_interpreter
 from edgeocr_conversion.observation import Observation, observe
 from edgeocr_conversion.onnx_graph import Graph
-from edgeocr_conversion.quantization import QuantizationScheme, quantize
+from edgeocr_conversion.quantization import quantize
 from edgeocr_conversion.rewrites import rewrite_for_xnnpack
+from edgeocr_conversion.scheme import QuantizationScheme
 
 MakeGraph = Callable[..., Graph]
 Image = NDArray[np.float32]
