@@ -10,7 +10,9 @@ import argparse
 import io
 import json
 import os
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,19 +65,40 @@ def main(argv: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # Whatever the locale, texts are UTF-8; file names may be any bytes.
         sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
+    interrupts = _counted_interrupts()
     try:
         code: int = arguments.run(arguments)
         sys.stdout.flush()
-    except EdgeOcrError as error:
-        _complain(error)
-        return 2
     except KeyboardInterrupt:
         return _INTERRUPTED
+    except EdgeOcrError as error:
+        if interrupts:
+            return _INTERRUPTED
+        _complain(error)
+        return 2
     except BrokenPipeError:
         # The reader has left. What is still buffered must not fail again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _BROKEN_PIPE
+    except Exception:
+        # An interrupt that meets C code may come out of it as another exception.
+        if interrupts:
+            return _INTERRUPTED
+        raise
     return code
+
+
+def _counted_interrupts() -> list[int]:
+    """A list that grows with every interrupt from now on; each raises KeyboardInterrupt too."""
+    interrupts: list[int] = []
+
+    def interrupt(number: int, frame: object) -> None:
+        interrupts.append(number)
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, interrupt)
+    return interrupts
 
 
 def _complain(error: EdgeOcrError) -> None:
