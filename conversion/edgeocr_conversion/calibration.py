@@ -39,8 +39,9 @@ FOLDER_LIMIT: Final = 96
 """Images taken of a folder that has more, evenly over the sorted paths."""
 HELD_OUT_EVERY: Final = 4
 PAGE_LIMIT: Final = 18
-"""Pages that a detector is calibrated with, evenly over all images: twice as many take twice as
-long, the longest part of a conversion, and change no more than another choice of pages does."""
+"""Pages that a detector is calibrated with, evenly over all images. Twice as many take twice as
+long. The choice matters as chance does: PP-OCRv4's IoU of text pixels was higher with 36, its
+H-mean on FUNSD's 24 development pages lower, and the latter decided."""
 LINE_LIMIT: Final = 512
 """Lines that a recogniser is calibrated with, evenly over all images."""
 

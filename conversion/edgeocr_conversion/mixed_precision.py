@@ -1,8 +1,8 @@
 """Which operators of a model are kept from integers, and why.
 
 Attention and layer normalisation work on tokens: a row per time step, no map. They divide by
-standard deviations and exponentiate, which INT8 does badly, and they are small: 9 of the 130
-MMAC of a 48x320 line in PP-OCRv4's recogniser. Their activations stay float. Their matrix
+standard deviations and exponentiate, which INT8 does badly, and they are a small part of a
+recogniser's arithmetic. Their activations stay float. Their matrix
 products, and the classification head behind them, keep INT8 weights: XNNPACK quantizes such a
 layer's input by row when it runs.
 """

@@ -157,8 +157,8 @@ def recognise_gelu(graph: Graph) -> None:
     """x (1 + erf(x / sqrt 2)) becomes 2 gelu(x): one operator, in integers a table.
 
     Written out, erf is a polynomial of ten operators that leaves XNNPACK. Approximations by
-    what XNNPACK has for integers, x sigmoid(1.702 x), were measured on PP-OCRv6's detector and
-    lose a fifth of the text pixels of street signs.
+    what XNNPACK has for integers, x sigmoid(1.702 x), were measured on PP-OCRv6's detector: in
+    float, text pixels of 8 street scenes agree with the original's to an IoU of 0.92 only.
     """
     for erf in graph.of_type("Erf"):
         scaled = graph.producer(erf.input[0])
