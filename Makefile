@@ -70,7 +70,7 @@ $(VENV)/convert.stamp: pyproject.toml $(VENV)/pip.stamp
 	@touch $@
 
 $(VENV)/dev.stamp: $(VENV)/convert.stamp
-	$(PIP) install --no-warn-conflicts -e '.[dev]'
+	$(PIP) install --no-warn-conflicts -e '.[dev,train]'
 	@touch $@
 
 clean:

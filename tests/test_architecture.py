@@ -1,7 +1,7 @@
 """Who may import whom, what ``import edgeocr`` may load, and which names a module may not have.
 
-The arrows: ``edgeocr`` stands alone; training and benchmarks may use it; conversion may use it
-and training.
+The arrows: ``edgeocr`` stands alone; all others may use it. Training measures with the labels and
+metrics of the benchmarks; conversion may use training.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ FOLDERS = {
 ARROWS: dict[str, set[str]] = {
     "edgeocr": set(),
     "edgeocr_conversion": {"edgeocr", "edgeocr_training"},
-    "edgeocr_training": {"edgeocr"},
+    "edgeocr_training": {"edgeocr", "edgeocr_benchmarks"},
     "edgeocr_benchmarks": {"edgeocr"},
 }
 SDK_DEPENDENCIES = {"numpy", "cv2", "pyclipper"}
@@ -136,7 +136,7 @@ def test_the_packages_keep_the_arrows() -> None:
             "if TYPE_CHECKING:\n from edgeocr_conversion.parity import Parity",
             "against the arrows",
         ),
-        ("training/edgeocr_training/a.py", "import edgeocr_benchmarks.x", "against the arrows"),
+        ("training/edgeocr_training/a.py", "import edgeocr_conversion.x", "against the arrows"),
         ("benchmarks/edgeocr_benchmarks/a.py", "import edgeocr_conversion", "against the arrows"),
         ("conversion/edgeocr_conversion/a.py", "import edgeocr_benchmarks", "against the arrows"),
         ("sdk/edgeocr/a.py", "from ai_edge_litert import interpreter", "only"),
