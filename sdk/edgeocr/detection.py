@@ -111,9 +111,7 @@ class TextDetector:
     def prepare(self, image_BGR: NDArray[np.uint8], options: OcrOptions) -> DetectorInput:
         """Chooses the bucket, resizes, normalises and quantizes."""
         height, width = image_BGR.shape[:2]
-        top = _padding_above(height, width)
-        if top:
-            image_BGR = np.pad(image_BGR, ((top, top), (0, 0), (0, 0)), constant_values=_PADDING)
+        image_BGR, top = with_margins(image_BGR)
         wanted = wanted_scale(
             image_BGR.shape[0],
             width,
@@ -152,33 +150,13 @@ class TextDetector:
     ) -> list[TextRegion]:
         """Turns the map into regions: in image pixels, within the image, none tiny."""
         _, port = self._networks.ports[prepared.signature]
-        scale = np.array(prepared.scale, dtype=np.float32)
-        # What was padded is no text; a map may also be smaller than its input.
-        stride = prepared.tensor.shape[1] / output.shape[1]
-        scale /= stride
-        rows = int(np.ceil((prepared.height + 2 * prepared.top) * scale[1]))
-        columns = int(np.ceil(prepared.width * scale[0]))
-        boxes = decode_boxes(
-            output[0, :rows, :columns, 0],
+        return regions_of_map(
+            output[0, ..., 0],
+            prepared,
             scale=1.0 if port.scale is None else port.scale,
             zero_point=port.zero_point,
             parameters=self._parameters(options),
         )
-        shift = np.array([0, prepared.top], dtype=np.float32)
-        last = np.array([prepared.width - 1, prepared.height - 1], dtype=np.float32)
-        regions = []
-        for box in boxes:
-            # On whole pixels as in PP-OCR: an upright line is then cut as it is, not resampled.
-            # Worth half a point of characters on Chinese web images.
-            quad = np.clip(np.round(box.quad / scale - shift), 0, last)
-            # At the border of the image clipping may leave a sliver.
-            if min(quad_size(quad)) <= _SMALLEST_SIDE or polygon_area(quad) < _SMALLEST_SIDE:
-                continue
-            polygon = None
-            if box.polygon is not None:
-                polygon = np.clip(box.polygon / scale - shift, 0, last)
-            regions.append(TextRegion(quad=quad, score=box.score, polygon=polygon))
-        return regions
 
     def _parameters(self, options: OcrOptions) -> DbParameters:
         model = self.model
@@ -205,6 +183,62 @@ class TextDetector:
         self._networks.warm_up([bucket.name for bucket in self.model.signatures[:_LIVE_SIGNATURES]])
 
 
+def with_margins(image_BGR: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
+    """Adds rows above and below a flat image, as RapidOCR does: its text has no margins.
+
+    Returns:
+        The image, and how many rows were added above it.
+    """
+    height, width = image_BGR.shape[:2]
+    if height > _FLAT_HEIGHT and width <= _FLAT_RATIO * height:
+        return image_BGR, 0
+    top = max(width // _FLAT_RATIO, _FLAT_HEIGHT) - height // 2
+    return np.pad(image_BGR, ((top, top), (0, 0), (0, 0)), constant_values=_PADDING), top
+
+
+def regions_of_map(
+    map_HW: NDArray[np.int8] | NDArray[np.float32],
+    prepared: DetectorInput,
+    *,
+    scale: float = 1.0,
+    zero_point: int = 0,
+    parameters: DbParameters,
+) -> list[TextRegion]:
+    """Turns a map into regions: in image pixels, within the image, none tiny.
+
+    Args:
+        map_HW: text probabilities ``(q - zero_point) * scale``, int8 or float32; it may be
+            smaller than the network's input.
+        prepared: the image that the map is of.
+        scale: of the map's quantization.
+        zero_point: of the map's quantization.
+        parameters: of the decoding.
+    """
+    stride = prepared.tensor.shape[1] / map_HW.shape[0]
+    shown = np.array(prepared.scale, dtype=np.float32) / np.float32(stride)
+    # What was padded is no text.
+    rows = int(np.ceil((prepared.height + 2 * prepared.top) * shown[1]))
+    columns = int(np.ceil(prepared.width * shown[0]))
+    boxes = decode_boxes(
+        map_HW[:rows, :columns], scale=scale, zero_point=zero_point, parameters=parameters
+    )
+    shift = np.array([0, prepared.top], dtype=np.float32)
+    last = np.array([prepared.width - 1, prepared.height - 1], dtype=np.float32)
+    regions = []
+    for box in boxes:
+        # On whole pixels as in PP-OCR: an upright line is then cut as it is, not resampled.
+        # Worth half a point of characters on Chinese web images.
+        quad = np.clip(np.round(box.quad / shown - shift), 0, last)
+        # At the border of the image clipping may leave a sliver.
+        if min(quad_size(quad)) <= _SMALLEST_SIDE or polygon_area(quad) < _SMALLEST_SIDE:
+            continue
+        polygon = None
+        if box.polygon is not None:
+            polygon = np.clip(box.polygon / shown - shift, 0, last)
+        regions.append(TextRegion(quad=quad, score=box.score, polygon=polygon))
+    return regions
+
+
 def wanted_scale(
     height: int,
     width: int,
@@ -226,8 +260,8 @@ def choose_shape(height: int, width: int, wanted: float, model: DetectionModel) 
     if model.height_multiple and model.width_multiple:
         return replace(
             model.signatures[0],
-            height=_nearest(height * wanted, model.height_multiple),
-            width=_nearest(width * wanted, model.width_multiple),
+            height=nearest_multiple(height * wanted, model.height_multiple),
+            width=nearest_multiple(width * wanted, model.width_multiple),
         )
 
     def scale(bucket: Signature) -> float:
@@ -252,19 +286,13 @@ def _is_free(model: DetectionModel) -> bool:
     return model.height_multiple is not None and model.width_multiple is not None
 
 
-def _nearest(side: float, multiple: int) -> int:
+def nearest_multiple(side: float, multiple: int) -> int:
+    """The positive multiple of ``multiple`` that is nearest to a side, as PP-OCR rounds."""
     return max(round(int(side) / multiple) * multiple, multiple)
 
 
 def _resized(side: int, needed: float, multiple: int | None) -> int:
     return math.ceil((needed - 1e-6) / multiple) * multiple if multiple else side
-
-
-def _padding_above(height: int, width: int) -> int:
-    """Rows to add above and below a flat image, as RapidOCR does: its text has no margins."""
-    if height > _FLAT_HEIGHT and width <= _FLAT_RATIO * height:
-        return 0
-    return max(width // _FLAT_RATIO, _FLAT_HEIGHT) - height // 2
 
 
 _Value = TypeVar("_Value")
