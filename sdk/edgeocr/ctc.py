@@ -67,7 +67,7 @@ def greedy_path(
         values = (scores_TK[starts, indices].astype(np.float32) - zero_point) * scale
         scores = np.clip(values, 0, 1)
     else:
-        scores = _softmax_of_best(scores_TK[starts], indices, scale)
+        scores = _softmax_of_best(scores_TK, starts, indices, scale)
     return CtcPath(
         indices=indices,
         scores=scores.astype(np.float32),
@@ -78,13 +78,20 @@ def greedy_path(
 
 
 def _softmax_of_best(
-    logits_nK: NDArray[Any], best_n: NDArray[np.intp], scale: float
+    scores_TK: NDArray[Any], steps_n: NDArray[np.intp], best_n: NDArray[np.intp], scale: float
 ) -> NDArray[np.float32]:
-    """exp(l_best) / Σ exp(l) = 1 / Σ exp(l - l_best), which cannot overflow."""
-    best_n1 = np.take_along_axis(logits_nK, best_n[:, None], axis=1)
-    if logits_nK.dtype == np.int8:
-        # Distances of int8 values fit 0..255: 256 exponentials serve all steps and classes.
-        below_best = best_n1.view(np.uint8) - logits_nK.view(np.uint8)
-        powers = np.exp(-scale * np.arange(256)).astype(np.float32)
-        return np.asarray(1 / powers[below_best].sum(axis=1), dtype=np.float32)
-    return np.asarray(1 / np.exp((logits_nK - best_n1) * scale).sum(axis=1), dtype=np.float32)
+    """exp(l_best) / Σ exp(l) = 1 / Σ exp(l - l_best), which cannot overflow.
+
+    Step by step: a long line with 6,625 classes would take 10 MB at once, and a thread each.
+    """
+    sums = np.empty(len(steps_n), dtype=np.float32)
+    # Distances of int8 values fit 0..255: 256 exponentials serve all steps and classes.
+    powers = np.exp(-scale * np.arange(256)).astype(np.float32)
+    for i, (step, best) in enumerate(zip(steps_n, best_n, strict=True)):
+        logits_K = scores_TK[step]
+        if logits_K.dtype == np.int8:
+            below_best = logits_K[best].view(np.uint8) - logits_K.view(np.uint8)
+            sums[i] = powers[below_best].sum()
+        else:
+            sums[i] = np.exp((logits_K - logits_K[best]) * scale).sum()
+    return np.reciprocal(sums)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -41,7 +42,7 @@ class Ocr:
     """Reads text in images with the models of one bundle.
 
     One object serves any number of threads at once: nothing that a call is given stays in it,
-    lines of all calls share ``threads`` workers, and the detector takes one image at a time.
+    ``threads`` lines of all calls are read at a time, and the detector takes one image at a time.
 
     Attributes:
         bundle: the bundle that it was made from.
@@ -58,7 +59,8 @@ class Ocr:
         self.detector = TextDetector(bundle, threads=threads)
         self.classifier = OrientationClassifier(bundle, workers=threads)
         self.recogniser = TextRecogniser(bundle, workers=threads)
-        self._workers = ThreadPoolExecutor(threads, thread_name_prefix="edgeocr")
+        # The thread that calls works too: what it freed after the detector, it uses again.
+        self._workers = ThreadPoolExecutor(max(1, threads - 1), thread_name_prefix="edgeocr")
 
     @classmethod
     def load(
@@ -171,10 +173,26 @@ class Ocr:
         if self.threads == 1 or len(regions) < 2:
             return [read(region) for region in regions]
         # The longest first: started last, one long line would keep one worker busy alone.
-        longest_first = sorted(range(len(regions)), key=lambda i: -_length(regions[i]))
-        lines = self._workers.map(read, [regions[i] for i in longest_first])
-        by_index = dict(zip(longest_first, lines, strict=True))
-        return [by_index[i] for i in range(len(regions))]
+        waiting = deque(sorted(range(len(regions)), key=lambda i: -_length(regions[i])))
+        lines: dict[int, _TimedLine] = {}
+
+        def work() -> None:
+            while True:
+                try:
+                    i = waiting.popleft()
+                except IndexError:
+                    return
+                try:
+                    lines[i] = read(regions[i])
+                except BaseException:
+                    waiting.clear()  # Nobody will see the lines that are left.
+                    raise
+
+        others = [self._workers.submit(work) for _ in range(min(self.threads, len(regions)) - 1)]
+        work()
+        for other in others:
+            other.result()
+        return [lines[i] for i in range(len(regions))]
 
     def _read_region(
         self, pixels: NDArray[np.uint8], options: OcrOptions, region: TextRegion
