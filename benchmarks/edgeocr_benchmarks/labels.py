@@ -96,26 +96,11 @@ def read_labels(source: str, *, limit: int | None = None) -> LabelSet:
     if equals and prefix in get_args(LabelKind):
         kind, source = prefix, rest  # type: ignore[assignment]  # narrowed by get_args
     path = Path(source)
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise LabelError(f"can't read the labels {path}: {error.strerror}") from error
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise LabelError(f"{path} is not UTF-8 (byte {error.start}): save it as UTF-8") from error
-
-    rows: list[tuple[int, str, str]] = []
-    for number, row in enumerate(text.split("\n"), start=1):
-        row = row.rstrip("\r")
-        if not row.strip():
-            continue
-        name, tab, label = row.partition("\t")
-        if not tab or not name.strip():
-            raise LabelError(f"{path}, row {number}: expected image<TAB>label, got {row[:60]!r}")
-        rows.append((number, name.strip(), label))
-    if not rows:
-        raise LabelError(f"{path} holds no labels")
+    content, numbered_rows = read_rows(path)
+    rows = []
+    for number, row in numbered_rows:
+        name, label = split_row(row, where=f"{path}, row {number}")
+        rows.append((number, name, label))
 
     if kind is None and _is_regions(rows[0][2]):
         kind = "pages"
@@ -125,7 +110,7 @@ def read_labels(source: str, *, limit: int | None = None) -> LabelSet:
         if not image.is_file():
             raise LabelError(f"{path}, row {number}: there is no image {image}")
         if kind == "pages":
-            regions = _parse_regions(label, where=f"{path}, row {number}")
+            regions = parse_regions(label, where=f"{path}, row {number}")
             written = "\n".join(region.text for region in regions if not region.dont_care)
             images.append(LabelledImage(image=image, name=name, text=written, regions=regions))
         else:
@@ -141,6 +126,46 @@ def read_labels(source: str, *, limit: int | None = None) -> LabelSet:
     )
 
 
+def read_rows(path: Path) -> tuple[bytes, list[tuple[int, str]]]:
+    """Reads a label file without looking into its rows.
+
+    Returns:
+        Its content, and its rows that are not blank, each with its number.
+
+    Raises:
+        LabelError: the file can't be read, or it has no rows.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise LabelError(f"can't read the labels {path}: {error.strerror}") from error
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise LabelError(f"{path} is not UTF-8 (byte {error.start}): save it as UTF-8") from error
+    numbered = enumerate(text.split("\n"), start=1)
+    rows = [(number, row.rstrip("\r")) for number, row in numbered if row.strip()]
+    if not rows:
+        raise LabelError(f"{path} holds no labels")
+    return content, rows
+
+
+def split_row(row: str, *, where: str) -> tuple[str, str]:
+    """The image's path as the row writes it, and its label.
+
+    Args:
+        row: of a label file.
+        where: file and row, for the message.
+
+    Raises:
+        LabelError: the row is malformed.
+    """
+    name, tab, label = row.partition("\t")
+    if not tab or not name.strip():
+        raise LabelError(f"{where}: expected image<TAB>label, got {row[:60]!r}")
+    return name.strip(), label
+
+
 def _is_regions(label: str) -> bool:
     try:
         value = json.loads(label)
@@ -149,7 +174,16 @@ def _is_regions(label: str) -> bool:
     return isinstance(value, list) and all(isinstance(item, dict) for item in value)
 
 
-def _parse_regions(label: str, *, where: str) -> tuple[Region, ...]:
+def parse_regions(label: str, *, where: str) -> tuple[Region, ...]:
+    """Reads the label of a page.
+
+    Args:
+        label: JSON, the second column of a row.
+        where: file and row, for the message.
+
+    Raises:
+        LabelError: it is malformed.
+    """
     try:
         items = json.loads(label)
     except ValueError as error:
