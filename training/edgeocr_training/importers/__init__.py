@@ -1,0 +1,1 @@
+"""Loads weights that others published into the networks of this package."""

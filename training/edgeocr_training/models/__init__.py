@@ -1,0 +1,1 @@
+"""Networks: backbones, necks and heads, and the detectors made of them."""

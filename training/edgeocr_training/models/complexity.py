@@ -1,0 +1,38 @@
+"""How large a network is and how much it computes."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+
+def count_parameters(network: nn.Module) -> int:
+    """Weights, biases, and the scales and shifts of normalisations; no running statistics."""
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def count_macs(network: nn.Module, height: int, width: int) -> int:
+    """Multiply-accumulates of convolutions and linear layers for one 3-channel image.
+
+    Nothing is computed: the shapes alone are followed. Additions of biases, normalisations
+    and activations don't count.
+    """
+    shapes_only = copy.deepcopy(network).to("meta").eval()
+    total = 0
+
+    def count(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        nonlocal total
+        match layer:
+            case nn.Conv2d() | nn.Linear():
+                total += output.numel() * layer.weight[0].numel()
+            case nn.ConvTranspose2d():
+                total += inputs[0].numel() * layer.weight[0].numel()
+
+    for layer in shapes_only.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            layer.register_forward_hook(count)
+    with torch.inference_mode():
+        shapes_only(torch.empty(1, 3, height, width, device="meta"))
+    return total
