@@ -1,0 +1,90 @@
+"""Random crops that cut no text, after EAST (Zhou et al., arXiv:1704.03155).
+
+As PP-OCR's ``EastRandomCropData``: two cuts across and two down, each in a gap between texts.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crop:
+    """A part of a page, in whole pixels."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+def random_crop(
+    polygons: Sequence[NDArray[np.float32]],
+    width: int,
+    height: int,
+    rng: np.random.Generator,
+    *,
+    tries: int,
+    min_side_ratio: float,
+) -> Crop:
+    """A crop of random place and size that shows at least one text and cuts none.
+
+    Args:
+        polygons: (N, 2) each, text that may not be cut, in pixels of the page.
+        width: of the page.
+        height: of the page.
+        rng: source of all randomness.
+        tries: after so many crops that were too small or showed no text, the whole page it is.
+        min_side_ratio: least width and height of the crop, relative to the page's.
+
+    Returns:
+        The crop. Of a page without text, the first one that is large enough: PP-OCR, which finds
+        none with text on it, takes the whole page always, but backgrounds of many sizes teach
+        more.
+    """
+    lows = np.array([polygon.min(axis=0) for polygon in polygons]).reshape(-1, 2)
+    highs = np.array([polygon.max(axis=0) for polygon in polygons]).reshape(-1, 2)
+    columns = _gaps(lows[:, 0], highs[:, 0], width)
+    rows = _gaps(lows[:, 1], highs[:, 1], height)
+    if columns and rows:
+        for _ in range(tries):
+            left, right = _two_cuts(columns, rng)
+            top, bottom = _two_cuts(rows, rng)
+            # A side of no pixel is none, however small the ratio.
+            if right - left < max(min_side_ratio * width, 1):
+                continue
+            if bottom - top < max(min_side_ratio * height, 1):
+                continue
+            shown = (
+                (highs[:, 0] > left)
+                & (lows[:, 0] < right)
+                & (highs[:, 1] > top)
+                & (lows[:, 1] < bottom)
+            )
+            if shown.any() or not polygons:
+                return Crop(x=left, y=top, width=right - left, height=bottom - top)
+    return Crop(x=0, y=0, width=width, height=height)
+
+
+def _gaps(lows: NDArray[np.float32], highs: NDArray[np.float32], length: int) -> list[range]:
+    """Runs of places, 0 to ``length``, where a cut crosses nothing."""
+    # Place i lies between pixels i - 1 and i. One more blocked place closes the last run.
+    blocked = np.zeros(length + 2, dtype=bool)
+    blocked[-1] = True
+    for low, high in zip(lows.tolist(), highs.tolist(), strict=True):
+        first, end = math.floor(low) + 1, math.ceil(high)
+        blocked[max(first, 0) : max(min(end, length + 1), 0)] = True
+    edges = np.flatnonzero(np.diff(np.concatenate([[True], blocked])))
+    return [range(start, end) for start, end in edges.reshape(-1, 2).tolist()]
+
+
+def _two_cuts(gaps: Sequence[range], rng: np.random.Generator) -> tuple[int, int]:
+    """Two places in order, each in a gap that is chosen without regard to its width."""
+    chosen = [gaps[rng.integers(len(gaps))] for _ in range(2)]
+    first, second = (gap[rng.integers(len(gap))] for gap in chosen)
+    return min(first, second), max(first, second)

@@ -1,0 +1,131 @@
+"""Pixels of a sample, warped once from the images that a page consists of."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeocr.geometry import quad_size, transform_points
+from edgeocr_training.data.page_image import REDUCTIONS, PageImage
+from edgeocr_training.data.page_layout import PageLayout, Patch
+from edgeocr_training.data.view import View
+
+# Of the corners of a patch's mask, as OpenCV counts fractions of pixels.
+_FRACTION_BITS: Final = 4
+
+# Images that would be decoded to fewer pixels than this are decoded whole.
+_MIN_REDUCED_SIDE: Final = 16
+
+Source = Callable[[PageImage, float], tuple[NDArray[np.uint8], NDArray[np.float64]]]
+"""What is shown of an image at a scale of sample pixels per image pixel: (H, W) or (H, W, C), and
+the (3, 3) map from its pixels to those of the image."""
+
+
+def render_image(layout: PageLayout, view: View) -> NDArray[np.uint8]:
+    """What the view shows of a page.
+
+    Returns:
+        (height, width, 3) uint8 BGR, the view's part that shows the page.
+
+    Raises:
+        SampleError: an image is broken.
+    """
+    if view.detail >= 1:
+        return _render(layout, view.to_sample, view.width, view.height, _decoded)
+    detail = view.detail
+    shrink = np.diag([detail, detail, 1.0])
+    coarse = _render(
+        layout,
+        shrink @ view.to_sample,
+        max(1, math.ceil(view.width * detail)),
+        max(1, math.ceil(view.height * detail)),
+        _decoded,
+    )
+    grow = _between_pixel_centres(np.diag([1 / detail, 1 / detail, 1.0]))
+    fine = cv2.warpAffine(
+        coarse, grow[:2], (view.width, view.height), borderMode=cv2.BORDER_REPLICATE
+    )
+    return np.asarray(fine, dtype=np.uint8)
+
+
+def render_map(
+    layout: PageLayout, view: View, map_of: Callable[[PageImage], NDArray[np.uint8]]
+) -> NDArray[np.uint8]:
+    """What the view shows of maps that belong to the page's images.
+
+    Args:
+        layout: of the page.
+        view: of the page.
+        map_of: (h, w) of any size, stretched over its image.
+
+    Returns:
+        (height, width) uint8, the view's part that shows the page.
+    """
+
+    def source(image: PageImage, scale: float) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+        values = map_of(image)
+        width, height = image.size
+        return values, np.diag([width / values.shape[1], height / values.shape[0], 1.0])
+
+    return _render(layout, view.to_sample, view.width, view.height, source)
+
+
+def _decoded(image: PageImage, scale: float) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    finest = min(image.size) / _MIN_REDUCED_SIDE
+    reduction = next((r for r in REDUCTIONS if r * scale <= 1 and r <= finest), 1)
+    return image.pixels(reduction), np.diag([float(reduction), reduction, 1.0])
+
+
+def _render(
+    layout: PageLayout, to_sample: NDArray[np.float64], width: int, height: int, source: Source
+) -> NDArray[np.uint8]:
+    scale = math.sqrt(abs(np.linalg.det(to_sample[:2, :2])))
+    pixels, to_image = source(layout.image, scale)
+    warp = _between_pixel_centres(to_sample @ to_image)
+    canvas = np.asarray(cv2.warpAffine(pixels, warp[:2], (width, height)), dtype=np.uint8)
+    for patch in layout.patches:
+        _lay(patch, canvas, to_sample, source)
+    return canvas
+
+
+def _lay(
+    patch: Patch, canvas: NDArray[Any], to_sample: NDArray[np.float64], source: Source
+) -> None:
+    """Draws what a canvas shows of a patch, with smooth edges."""
+    height, width = canvas.shape[:2]
+    quad = transform_points(patch.quad, to_sample)
+    (left, top), (right, bottom) = quad.min(axis=0).tolist(), quad.max(axis=0).tolist()
+    x0, x1 = max(math.floor(left), 0), min(math.ceil(right), width)
+    y0, y1 = max(math.floor(top), 0), min(math.ceil(bottom), height)
+    if x0 >= x1 or y0 >= y1:
+        return
+    to_canvas = to_sample @ patch.to_page
+    in_image = transform_points(quad, np.linalg.inv(to_canvas))
+    scale = max(quad_size(quad)) / max(*quad_size(in_image), 1.0)
+    pixels, to_image = source(patch.image, scale)
+    shift = np.array([[1.0, 0, -x0], [0, 1, -y0], [0, 0, 1]])
+    shown = cv2.warpPerspective(
+        pixels,
+        _between_pixel_centres(shift @ to_canvas @ to_image),
+        (x1 - x0, y1 - y0),
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    alpha = np.zeros((y1 - y0, x1 - x0), dtype=np.uint8)
+    corners = np.rint((quad - (x0 + 0.5, y0 + 0.5)) * (1 << _FRACTION_BITS)).astype(np.int32)
+    cv2.fillConvexPoly(alpha, corners, 255, lineType=cv2.LINE_AA, shift=_FRACTION_BITS)
+    weight = alpha.astype(np.float32) / 255
+    if canvas.ndim == 3:
+        weight = weight[..., None]
+    below = canvas[y0:y1, x0:x1]
+    below[:] = np.rint(below + (shown - below.astype(np.float32)) * weight).astype(np.uint8)
+
+
+def _between_pixel_centres(homography_33: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The same map for OpenCV, to which the centre of the first pixel is 0 and not 0.5."""
+    half = np.array([[1.0, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
+    return np.asarray(np.linalg.inv(half) @ homography_33 @ half)
