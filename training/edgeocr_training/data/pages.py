@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from edgeocr_training.data.copy_paste import paste_text
 from edgeocr_training.data.db_labels import DbLabelsConfig, db_labels
 from edgeocr_training.data.page_labels import PageRow, read_page_rows
 from edgeocr_training.data.rendering import render_image
@@ -34,6 +35,9 @@ class PagesConfig:
     """How often an epoch goes through the pages of each file; empty for once."""
     crop_size: int = 640
     """Side of a sample in pixels."""
+    copy_paste: bool = False
+    """Whether text of another page of ``labels`` is pasted on each page; see
+    :mod:`edgeocr_training.data.copy_paste`."""
     flip_probability: float = 0.5
     """Of mirroring the page from left to right."""
     rotation: tuple[float, float] = (-10.0, 10.0)
@@ -123,6 +127,9 @@ class PagesDataset:
             SampleError: the image or its label is broken.
         """
         layout = self._rows[index].read()
+        if self._config.copy_paste:
+            external = self._rows[int(rng.integers(len(self._rows)))].read()
+            layout = paste_text(layout, external, rng)
         view = random_view(*layout.image.size, layout.outlines, rng, self._view)
         image = np.zeros((view.size, view.size, 3), dtype=np.uint8)
         image[: view.height, : view.width] = render_image(layout, view)
