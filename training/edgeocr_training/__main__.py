@@ -1,0 +1,287 @@
+"""The command ``edgeocr-train``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgeocr.errors import EdgeOcrError, OptionError
+from edgeocr.version import __version__
+
+if TYPE_CHECKING:
+    import torch
+
+    from edgeocr_training.recipe import Recipe
+    from edgeocr_training.tasks.task import Task
+
+EXIT_ERROR = 2
+EXIT_SIGNAL = 128
+"""Plus the number of the signal that stopped a run."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status: 0, 2 for a known error, 128 + a signal."""
+    arguments = _parser().parse_args(argv)
+    try:
+        status: int = arguments.run(arguments)
+    except EdgeOcrError as error:
+        print(f"edgeocr-train: {error}", file=sys.stderr)
+        return EXIT_ERROR
+    except OSError as error:
+        # The log of a run or a file to be written: what was there before is still there.
+        print(f"edgeocr-train: {error.filename or 'file'}: {error.strerror}", file=sys.stderr)
+        return EXIT_ERROR
+    except ModuleNotFoundError as missing:
+        # The commands import torch themselves, so that --help is there at once.
+        print(
+            f"edgeocr-train: {missing.name} is not installed: pip install 'edgeocr[train]'",
+            file=sys.stderr,
+        )
+        return EXIT_ERROR
+    except KeyboardInterrupt:
+        print("edgeocr-train: interrupted", file=sys.stderr)
+        return 130
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="edgeocr-train",
+        description="Trains the models of edgeocr. A recipe decides a run; every run has a folder.",
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    listed = commands.add_parser("list", help="list the recipes")
+    listed.set_defaults(run=_list)
+
+    show = commands.add_parser("show", help="print a recipe as JSON")
+    _add_recipe(show)
+    show.set_defaults(run=_show)
+
+    run = commands.add_parser(
+        "run",
+        help="train",
+        description="Trains, and writes checkpoints, metrics and curves into a folder. "
+        "Ctrl-C or SIGTERM stops after a step, with a checkpoint. "
+        "torchrun -m edgeocr_training run ... trains on several processes.",
+    )
+    _add_recipe(run)
+    run.add_argument(
+        "--out", metavar="DIR", type=Path, help="folder of the run (default: runs/RECIPE)"
+    )
+    run.add_argument("--resume", action="store_true", help="go on from the folder's checkpoint")
+    run.add_argument(
+        "--max-minutes",
+        metavar="M",
+        type=_positive_minutes,
+        help="stop with a checkpoint when this time is over, to go on with --resume; "
+        "the learning rate still follows the schedule of the whole run",
+    )
+    _add_machine(run)
+    run.set_defaults(run=_run)
+
+    evaluate = commands.add_parser("eval", help="measure a student as its recipe says")
+    _add_recipe(evaluate)
+    _add_checkpoint(evaluate)
+    _add_machine(evaluate)
+    evaluate.set_defaults(run=_eval)
+
+    export = commands.add_parser("export", help="write a student as ONNX, for edgeocr-convert")
+    _add_recipe(export)
+    _add_checkpoint(export)
+    export.add_argument("--out", metavar="FILE", type=Path, required=True, help="ONNX file")
+    export.add_argument(
+        "--shape",
+        metavar="HxW",
+        type=_shape,
+        default=(640, 640),
+        help="of the input in pixels (default: 640x640)",
+    )
+    export.set_defaults(run=_export)
+
+    strip = commands.add_parser(
+        "strip", help="keep a student's weights of a checkpoint, and nothing else"
+    )
+    strip.add_argument("checkpoint", metavar="CHECKPOINT", type=Path)
+    strip.add_argument("--out", metavar="FILE", type=Path, required=True, help="file of weights")
+    strip.add_argument("--half", action="store_true", help="as float16, at half the size")
+    strip.set_defaults(run=_strip)
+    return parser
+
+
+def _add_recipe(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("recipe", metavar="RECIPE", help="as `edgeocr-train list` names it")
+    parser.add_argument(
+        "--set",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        dest="settings",
+        help="change a value, such as optimizer.learning_rate=0.0005; repeat it for several",
+    )
+
+
+def _add_checkpoint(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--checkpoint",
+        metavar="FILE",
+        type=Path,
+        required=True,
+        help="best.pt or latest.pt of a run, or a file from `edgeocr-train strip`",
+    )
+
+
+def _add_machine(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--device", default="auto", help="cpu, cuda, cuda:1 or auto (default: cuda if there is one)"
+    )
+    parser.add_argument(
+        "--threads", metavar="N", type=_positive, help="of torch on the CPU (default: torch's own)"
+    )
+
+
+def _list(_: argparse.Namespace) -> int:
+    from edgeocr_training.recipes import recipe_functions
+
+    recipes = [function() for _, function in sorted(recipe_functions().items())]
+    width = max((len(recipe.name) for recipe in recipes), default=0)
+    for recipe in recipes:
+        print(f"{recipe.name:{width}}  {recipe.description}")
+    return 0
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    from edgeocr_training.recipe_json import recipe_data
+
+    _print_json(recipe_data(_recipe(arguments)))
+    return 0
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from edgeocr_training.distributed import present_world
+    from edgeocr_training.loop import train
+
+    recipe = _recipe(arguments)
+    result = train(
+        recipe,
+        arguments.out or Path("runs", recipe.name),
+        device=_device(arguments),
+        resume=arguments.resume,
+        max_minutes=arguments.max_minutes,
+    )
+    if present_world().is_first:
+        _print_json(
+            {
+                "finished": result.finished,
+                "step": result.step,
+                "steps": result.steps,
+                "metrics": dict(result.metrics),
+                "best_metrics": dict(result.best_metrics),
+            }
+        )
+    return 0 if result.stopped_by is None else EXIT_SIGNAL + result.stopped_by
+
+
+def _eval(arguments: argparse.Namespace) -> int:
+    from edgeocr_training.errors import RecipeError
+
+    recipe = _recipe(arguments)
+    if recipe.evaluation is None:
+        raise RecipeError(f"{recipe.name} says nothing of an evaluation")
+    device = _device(arguments)
+    evaluator = recipe.evaluation.build()
+    student = _task_of(recipe, arguments.checkpoint).student.to(device).eval()
+    _print_json(evaluator.evaluate(student, device=device))
+    return 0
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from edgeocr_training.onnx_export import export_onnx
+
+    height, width = arguments.shape
+    student = _task_of(_recipe(arguments), arguments.checkpoint).student.eval()
+    export_onnx(student, arguments.out, height, width)
+    return 0
+
+
+def _strip(arguments: argparse.Namespace) -> int:
+    from edgeocr_training.checkpoint import halved, load_weights, save_weights
+
+    weights = load_weights(arguments.checkpoint)
+    save_weights(halved(weights) if arguments.half else weights, arguments.out)
+    _print_json({"recipe": weights.recipe, "step": weights.step, "metrics": dict(weights.metrics)})
+    return 0
+
+
+def _recipe(arguments: argparse.Namespace) -> Recipe:
+    from edgeocr_training.recipes import recipe_named
+    from edgeocr_training.settings import with_settings
+
+    return with_settings(recipe_named(arguments.recipe), arguments.settings)
+
+
+def _task_of(recipe: Recipe, checkpoint: Path) -> Task:
+    """The recipe's task, its student with the weights of a checkpoint."""
+    from edgeocr_training.checkpoint import load_weights, put_into
+    from edgeocr_training.errors import CheckpointError
+
+    weights = load_weights(checkpoint)
+    if weights.recipe != recipe.name:
+        raise CheckpointError(f"{checkpoint} is of the recipe {weights.recipe}, not {recipe.name}")
+    task = recipe.task.build()
+    put_into(task.student, weights.student, source=str(checkpoint))
+    return task
+
+
+def _device(arguments: argparse.Namespace) -> torch.device:
+    import torch
+
+    if arguments.threads is not None:
+        torch.set_num_threads(arguments.threads)
+    if arguments.device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(arguments.device)
+    except RuntimeError:
+        device = None
+    if device is None or device.type not in ("cpu", "cuda"):
+        raise OptionError(f"--device {arguments.device}: it is cpu, cuda, cuda:1 or auto")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise OptionError(
+            f"--device {arguments.device}: there are {torch.cuda.device_count()} CUDA devices here"
+        )
+    return device
+
+
+def _print_json(data: Any) -> None:
+    print(json.dumps(data, indent=2, ensure_ascii=False))
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is not positive")
+    return number
+
+
+def _positive_minutes(text: str) -> float:
+    number = float(text)
+    if not number > 0:
+        raise argparse.ArgumentTypeError(f"{text} is not positive")
+    return number
+
+
+def _shape(text: str) -> tuple[int, int]:
+    height, times, width = text.partition("x")
+    if not (times and height.isdecimal() and width.isdecimal() and int(height) and int(width)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not HEIGHTxWIDTH")
+    return int(height), int(width)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
