@@ -11,7 +11,6 @@ straight from its source, with smooth ones.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Final
 
 import cv2
@@ -19,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeocr.geometry import min_area_quad, order_clockwise, quad_size, transform_points
-from edgeocr_training.data.page_layout import Outline, PageLayout, Patch
+from edgeocr_training.data.outlines import Outlines
+from edgeocr_training.data.page_layout import PageLayout, Patch
 
 PASTED_SHARE: Final = 0.2
 """Of the external page's texts."""
@@ -39,9 +39,9 @@ def paste_text(page: PageLayout, external: PageLayout, rng: np.random.Generator)
     Returns:
         The page with patches and their outlines: the turned rectangles.
     """
-    texts = [outline.polygon for outline in external.outlines if not outline.ignored]
+    texts = external.outlines.where(~external.outlines.ignored_N).polygons
     count = max(1, min(int(PASTED_SHARE * len(external.outlines)), MAX_PASTED))
-    outlines, patches = list(page.outlines), list(page.patches)
+    outlines, patches = page.outlines, list(page.patches)
     for index in rng.permutation(len(texts))[:count].tolist():
         patch = _patch(external, texts[index], rng.integers(360).item())
         if patch is None:
@@ -49,8 +49,8 @@ def paste_text(page: PageLayout, external: PageLayout, rng: np.random.Generator)
         placed = _placed(patch, page.image.size, outlines, rng)
         if placed is not None:
             patches.append(placed)
-            outlines.append(Outline(polygon=placed.quad, ignored=False))
-    return PageLayout(image=page.image, outlines=tuple(outlines), patches=tuple(patches))
+            outlines += Outlines.of([placed.quad], [False])
+    return PageLayout(image=page.image, outlines=outlines, patches=tuple(patches))
 
 
 def _patch(external: PageLayout, polygon: NDArray[np.float32], degrees: int) -> Patch | None:
@@ -79,7 +79,7 @@ def _patch(external: PageLayout, polygon: NDArray[np.float32], degrees: int) -> 
 def _placed(
     patch: Patch,
     page_size: tuple[int, int],
-    outlines: Sequence[Outline],
+    outlines: Outlines,
     rng: np.random.Generator,
 ) -> Patch | None:
     """The patch at a random place where it touches none of the outlines."""
@@ -87,16 +87,15 @@ def _placed(
     room_x, room_y = (np.array(page_size) - extent).tolist()
     if room_x < 0 or room_y < 0:
         return None
-    lows = np.array([outline.polygon.min(axis=0) for outline in outlines]).reshape(-1, 2)
-    highs = np.array([outline.polygon.max(axis=0) for outline in outlines]).reshape(-1, 2)
-    for _ in range(TRIES):
-        corner = np.array([rng.integers(room_x + 1), rng.integers(room_y + 1)])
-        if not ((lows <= corner + extent) & (highs >= corner)).all(axis=1).any():
-            x, y = corner.tolist()
-            shift = np.array([[1.0, 0, x], [0, 1, y], [0, 0, 1]])
-            return Patch(
-                image=patch.image,
-                to_page=shift @ patch.to_page,
-                quad=transform_points(patch.quad, shift),
-            )
-    return None
+    corners_T12 = rng.integers((room_x + 1, room_y + 1), size=(TRIES, 1, 2))
+    touched_TN2 = (outlines.lows_N2 <= corners_T12 + extent) & (outlines.highs_N2 >= corners_T12)
+    free = np.flatnonzero(~touched_TN2.all(axis=2).any(axis=1))
+    if not len(free):
+        return None
+    x, y = corners_T12[free[0], 0].tolist()
+    shift = np.array([[1.0, 0, x], [0, 1, y], [0, 0, 1]])
+    return Patch(
+        image=patch.image,
+        to_page=shift @ patch.to_page,
+        quad=transform_points(patch.quad, shift),
+    )

@@ -24,7 +24,8 @@ class Crop:
 
 
 def random_crop(
-    polygons: Sequence[NDArray[np.float32]],
+    lows_N2: NDArray[np.float32],
+    highs_N2: NDArray[np.float32],
     width: int,
     height: int,
     rng: np.random.Generator,
@@ -35,7 +36,8 @@ def random_crop(
     """A crop of random place and size that shows at least one text and cuts none.
 
     Args:
-        polygons: (N, 2) each, text that may not be cut, in pixels of the page.
+        lows_N2: the least x and y of each text that may not be cut, in pixels of the page.
+        highs_N2: the greatest.
         width: of the page.
         height: of the page.
         rng: source of all randomness.
@@ -47,10 +49,8 @@ def random_crop(
         none with text on it, takes the whole page always, but backgrounds of many sizes teach
         more.
     """
-    lows = np.array([polygon.min(axis=0) for polygon in polygons]).reshape(-1, 2)
-    highs = np.array([polygon.max(axis=0) for polygon in polygons]).reshape(-1, 2)
-    columns = _gaps(lows[:, 0], highs[:, 0], width)
-    rows = _gaps(lows[:, 1], highs[:, 1], height)
+    columns = _gaps(lows_N2[:, 0], highs_N2[:, 0], width)
+    rows = _gaps(lows_N2[:, 1], highs_N2[:, 1], height)
     if columns and rows:
         for _ in range(tries):
             left, right = _two_cuts(columns, rng)
@@ -60,13 +60,8 @@ def random_crop(
                 continue
             if bottom - top < max(min_side_ratio * height, 1):
                 continue
-            shown = (
-                (highs[:, 0] > left)
-                & (lows[:, 0] < right)
-                & (highs[:, 1] > top)
-                & (lows[:, 1] < bottom)
-            )
-            if shown.any() or not polygons:
+            shown_N = ((highs_N2 > (left, top)) & (lows_N2 < (right, bottom))).all(axis=1)
+            if shown_N.any() or not len(shown_N):
                 return Crop(x=left, y=top, width=right - left, height=bottom - top)
     return Crop(x=0, y=0, width=width, height=height)
 

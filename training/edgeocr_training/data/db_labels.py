@@ -9,15 +9,14 @@ Differentiable Binarization (Liao et al., arXiv:1911.08947, section 3.4), with t
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeocr.geometry import offset_polygon, polygon_area, polygon_perimeter
-from edgeocr_training.data.page_layout import Outline
+from edgeocr_training.data.outlines import Outlines
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +43,7 @@ class DbLabels:
 
 
 def db_labels(
-    outlines: Sequence[Outline], *, size: int, width: int, height: int, config: DbLabelsConfig
+    outlines: Outlines, *, size: int, width: int, height: int, config: DbLabelsConfig
 ) -> DbLabels:
     """Draws the label maps of a sample.
 
@@ -63,13 +62,17 @@ def db_labels(
         threshold_map=np.full((size, size), round(255 * lowest), dtype=np.uint8),
         threshold_mask=np.zeros((size, size), dtype=np.uint8),
     )
-    for outline in outlines:
-        # The band is drawn around the outline as it is, also where the page cuts it off, ...
-        if not outline.ignored:
-            _draw_band(outline.polygon, labels, config)
-        # ... and the kernel into what is left of it.
-        inside = np.clip(outline.polygon, 0, (width - 1, height - 1))
-        if outline.ignored or not _draw_kernel(inside, labels, config):
+    clipped = replace(
+        outlines, corners_M2=np.clip(outlines.corners_M2, 0, (width - 1, height - 1), dtype="f4")
+    )
+    for polygon, inside, ignored in zip(
+        outlines.polygons, clipped.polygons, outlines.ignored_N.tolist(), strict=True
+    ):
+        # The band is drawn around the outline as it is, also where the page cuts it off, and the
+        # kernel into what is left of it.
+        if not ignored:
+            _draw_band(polygon, labels, config)
+        if ignored or not _draw_kernel(inside, labels, config):
             cv2.fillPoly(labels.shrink_mask, [inside.astype(np.int32)], 0)
     return labels
 

@@ -55,7 +55,7 @@ class PageImage(Protocol):
 
 
 class EncodedImage:
-    """An image file.
+    """An image file. What was decoded is kept, so it serves one sample and no more.
 
     Raises:
         SampleError: it is missing, unreadable or no image.
@@ -63,6 +63,7 @@ class EncodedImage:
 
     def __init__(self, path: Path) -> None:
         self.name = str(path)
+        self._decoded: dict[int, NDArray[np.uint8]] = {}
         try:
             self.content = path.read_bytes()
         except OSError as error:
@@ -93,6 +94,11 @@ class EncodedImage:
         return self._header[1]
 
     def pixels(self, reduction: int) -> NDArray[np.uint8]:
+        if reduction not in self._decoded:
+            self._decoded[reduction] = self._decode(reduction)
+        return self._decoded[reduction]
+
+    def _decode(self, reduction: int) -> NDArray[np.uint8]:
         if reduction > 1 and self._header[0] == "JPEG" and self._is_complete_jpeg():
             encoded = np.frombuffer(self.content, dtype=np.uint8)
             decoded = cv2.imdecode(encoded, _REDUCED_FLAGS[reduction])

@@ -15,8 +15,9 @@ import numpy as np
 
 from edgeocr_benchmarks.errors import LabelError
 from edgeocr_benchmarks.labels import parse_regions, read_rows, split_row
+from edgeocr_training.data.outlines import Outlines
 from edgeocr_training.data.page_image import EncodedImage
-from edgeocr_training.data.page_layout import Outline, PageLayout
+from edgeocr_training.data.page_layout import PageLayout
 from edgeocr_training.errors import DataError, SampleError
 
 IGNORED_TEXTS: Final = frozenset({"*", "###"})
@@ -52,25 +53,21 @@ class PageRow:
             raise SampleError(str(error)) from error
         image = EncodedImage(self.file.parent / name)
         size = np.array(image.size)
-        for region in regions:
-            low, high = region.polygon.min(axis=0), region.polygon.max(axis=0)
-            # Text may begin outside, but not be there, nor be larger than pages are.
-            if (high <= 0).any() or (low >= size).any() or (high - low > 2 * size).any():
-                corner = ", ".join(f"{value:g}" for value in region.polygon[0].tolist())
-                raise SampleError(
-                    f"{self.where}: the polygon at ({corner}) lies outside of the image, which "
-                    f"has {size[0]} x {size[1]} pixels: was it labelled at another size?"
-                )
-        return PageLayout(
-            image=image,
-            outlines=tuple(
-                Outline(
-                    polygon=region.polygon.astype(np.float32),
-                    ignored=region.text in IGNORED_TEXTS,
-                )
-                for region in regions
-            ),
+        outlines = Outlines.of(
+            [region.polygon for region in regions],
+            [region.text in IGNORED_TEXTS for region in regions],
         )
+        low, high = outlines.lows_N2, outlines.highs_N2
+        # Text may begin outside, but not be there, nor be larger than pages are.
+        outside = ((high <= 0) | (low >= size) | (high - low > 2 * size)).any(axis=1)
+        if outside.any():
+            first = int(outside.argmax())
+            corner = ", ".join(f"{value:g}" for value in regions[first].polygon[0].tolist())
+            raise SampleError(
+                f"{self.where}, region {first}: the polygon at ({corner}) lies outside of the "
+                f"image of {size[0]} x {size[1]} pixels: was it labelled at another size?"
+            )
+        return PageLayout(image=image, outlines=outlines)
 
 
 def read_page_rows(files: Sequence[str], repeats: Sequence[int] = ()) -> list[PageRow]:

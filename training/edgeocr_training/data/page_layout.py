@@ -13,17 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeocr_training.data.outlines import Outlines
 from edgeocr_training.data.page_image import PageImage
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Outline:
-    """Where text is."""
-
-    polygon: NDArray[np.float32]
-    """(N, 2), N >= 3."""
-    ignored: bool
-    """Counts neither as text nor as background."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -42,6 +33,6 @@ class PageLayout:
     """An image with outlines of text, and patches upon it."""
 
     image: PageImage
-    outlines: tuple[Outline, ...]
+    outlines: Outlines
     """Of the image's own text and of the patches', in pixels of the image."""
     patches: tuple[Patch, ...] = ()

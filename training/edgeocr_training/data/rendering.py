@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeocr.geometry import quad_size, transform_points
+from edgeocr.geometry import transform_points
 from edgeocr_training.data.page_image import REDUCTIONS, PageImage
 from edgeocr_training.data.page_layout import PageLayout, Patch
 from edgeocr_training.data.view import View
@@ -89,12 +89,17 @@ def _render(
     warp = _between_pixel_centres(to_sample @ to_image)
     canvas = np.asarray(cv2.warpAffine(pixels, warp[:2], (width, height)), dtype=np.uint8)
     for patch in layout.patches:
-        _lay(patch, canvas, to_sample, source)
+        # Patches lie on the page at their own size.
+        _lay(patch, canvas, to_sample, scale, source)
     return canvas
 
 
 def _lay(
-    patch: Patch, canvas: NDArray[Any], to_sample: NDArray[np.float64], source: Source
+    patch: Patch,
+    canvas: NDArray[Any],
+    to_sample: NDArray[np.float64],
+    scale: float,
+    source: Source,
 ) -> None:
     """Draws what a canvas shows of a patch, with smooth edges."""
     height, width = canvas.shape[:2]
@@ -105,8 +110,6 @@ def _lay(
     if x0 >= x1 or y0 >= y1:
         return
     to_canvas = to_sample @ patch.to_page
-    in_image = transform_points(quad, np.linalg.inv(to_canvas))
-    scale = max(quad_size(quad)) / max(*quad_size(in_image), 1.0)
     pixels, to_image = source(patch.image, scale)
     shift = np.array([[1.0, 0, -x0], [0, 1, -y0], [0, 0, 1]])
     shown = cv2.warpPerspective(

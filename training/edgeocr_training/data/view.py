@@ -8,16 +8,14 @@ to the same size anyway, but what was shrunk below that has lost its details.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import cos, radians, sin
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeocr.geometry import transform_points
 from edgeocr_training.data.crop import random_crop
-from edgeocr_training.data.page_layout import Outline
+from edgeocr_training.data.outlines import Outlines
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +48,7 @@ class View:
 def random_view(
     width: int,
     height: int,
-    outlines: Sequence[Outline],
+    outlines: Outlines,
     rng: np.random.Generator,
     config: ViewConfig,
 ) -> View:
@@ -70,9 +68,10 @@ def random_view(
     turn = _rotation(rng.uniform(*config.rotation), width / 2, height / 2) @ turn
     factor = rng.uniform(*config.resize)
 
-    care = [transform_points(o.polygon, turn) for o in outlines if not o.ignored]
+    care = outlines.where(~outlines.ignored_N).transformed(turn)
     crop = random_crop(
-        care,
+        care.lows_N2,
+        care.highs_N2,
         width,
         height,
         rng,
@@ -96,12 +95,8 @@ def _rotation(degrees: float, x: float, y: float) -> NDArray[np.float64]:
     return np.array([[c, -s, x - c * x + s * y], [s, c, y - s * x - c * y], [0, 0, 1]])
 
 
-def outlines_in(view: View, outlines: Sequence[Outline]) -> list[Outline]:
+def outlines_in(view: View, outlines: Outlines) -> Outlines:
     """The outlines that the view shows at least in part, in pixels of the sample."""
-    shown = []
-    for outline in outlines:
-        polygon = transform_points(outline.polygon, view.to_sample)
-        (left, top), (right, bottom) = polygon.min(axis=0), polygon.max(axis=0)
-        if left < view.width and top < view.height and right > 0 and bottom > 0:
-            shown.append(Outline(polygon=polygon, ignored=outline.ignored))
-    return shown
+    moved = outlines.transformed(view.to_sample)
+    shown_N2 = (moved.lows_N2 < (view.width, view.height)) & (moved.highs_N2 > 0)
+    return moved.where(shown_N2.all(axis=1))
