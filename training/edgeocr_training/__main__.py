@@ -117,6 +117,12 @@ def _parser() -> argparse.ArgumentParser:
 def _add_recipe(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("recipe", metavar="RECIPE", help="as `edgeocr-train list` names it")
     parser.add_argument(
+        "--data-root",
+        metavar="DIR",
+        default="data",
+        help="folder of the data sets that the recipe names (default: data)",
+    )
+    parser.add_argument(
         "--set",
         metavar="KEY=VALUE",
         action="append",
@@ -222,7 +228,8 @@ def _recipe(arguments: argparse.Namespace) -> Recipe:
     from edgeocr_training.recipes import recipe_named
     from edgeocr_training.settings import with_settings
 
-    return with_settings(recipe_named(arguments.recipe), arguments.settings)
+    recipe = recipe_named(arguments.recipe, data_root=arguments.data_root)
+    return with_settings(recipe, arguments.settings)
 
 
 def _task_of(recipe: Recipe, checkpoint: Path) -> Task:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 from edgeocr_training.data.pages import PagesConfig
 from edgeocr_training.evaluation.detection import DetectionEvaluatorConfig
 from edgeocr_training.models.initial_weights import InitialWeights
 from edgeocr_training.recipe import OptimizerConfig, Recipe, ScheduleConfig
+from edgeocr_training.recipes import RecipeFunction
 from edgeocr_training.tasks.supervised_detection import SupervisedDetectionConfig
 
 _OFFICIAL_DETECTOR: Final = "models/ch_PP-OCRv3_det_infer.onnx"
@@ -43,4 +43,4 @@ def det_ic15(*, data_root: str = "data") -> Recipe:
     )
 
 
-RECIPES: Final[dict[str, Callable[[], Recipe]]] = {"det_ic15": det_ic15}
+RECIPES: Final[dict[str, RecipeFunction]] = {"det_ic15": det_ic15}
