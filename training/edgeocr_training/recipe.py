@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from edgeocr_training.data.sample import Dataset
+from edgeocr_training.errors import RecipeError
 from edgeocr_training.tasks.task import Evaluator, TaskConfig
 
 
@@ -54,6 +55,17 @@ class OptimizerConfig:
     clip_norm: float | None = None
     """Largest norm of all gradients together; None leaves them."""
 
+    def __post_init__(self) -> None:
+        _require(self.learning_rate > 0, f"learning_rate is {self.learning_rate}, not positive")
+        for name in ("beta1", "beta2"):
+            beta = getattr(self, name)
+            _require(0 <= beta < 1, f"{name} is {beta}; it is in [0, 1)")
+        _require(self.l2 >= 0, f"l2 is {self.l2}; it is not negative")
+        _require(
+            self.clip_norm is None or self.clip_norm > 0,
+            f"clip_norm is {self.clip_norm}; it is positive, or None",
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduleConfig:
@@ -67,6 +79,22 @@ class ScheduleConfig:
     """In epochs, rising; of piecewise alone."""
     factor: float = 0.1
     """Of piecewise alone."""
+
+    def __post_init__(self) -> None:
+        _require(
+            self.warm_up_epochs >= 0, f"warm_up_epochs is {self.warm_up_epochs}; it is not negative"
+        )
+        _require(
+            bool(self.boundaries) == (self.kind == "piecewise"),
+            f"kind is {self.kind} and boundaries is {self.boundaries}: "
+            "piecewise has some, the others have none",
+        )
+        rising = sorted(set(self.boundaries))
+        _require(
+            list(self.boundaries) == rising and all(boundary > 0 for boundary in rising),
+            f"boundaries is {self.boundaries}; they are positive and rise",
+        )
+        _require(self.factor > 0, f"factor is {self.factor}; it is positive")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +111,7 @@ class Recipe:
     batch_size: int
     """Samples per step and process."""
     accumulate: int = 1
-    """Batches whose gradients are summed for one update."""
+    """Batches for one update, with the mean of their gradients."""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     ema_decay: float | None = None
@@ -96,3 +124,34 @@ class Recipe:
     checkpoint_minutes: float = 5.0
     """A checkpoint is written this often, and after every evaluation."""
     evaluate_every_epochs: int = 1
+
+    def __post_init__(self) -> None:
+        for name, least in (
+            ("epochs", 1),
+            ("batch_size", 1),
+            ("accumulate", 1),
+            ("seed", 0),
+            ("workers", 0),
+            ("tolerated_broken_samples", 0),
+            ("evaluate_every_epochs", 1),
+        ):
+            value = getattr(self, name)
+            _require(value >= least, f"{name} is {value}; it is at least {least}")
+        _require(
+            self.ema_decay is None or 0 < self.ema_decay < 1,
+            f"ema_decay is {self.ema_decay}; it is between 0 and 1, or None",
+        )
+        _require(
+            self.checkpoint_minutes > 0,
+            f"checkpoint_minutes is {self.checkpoint_minutes}; it is positive",
+        )
+        _require(
+            self.schedule.warm_up_epochs < self.epochs,
+            f"schedule.warm_up_epochs is {self.schedule.warm_up_epochs}; the run has only "
+            f"{self.epochs} epochs",
+        )
+
+
+def _require(holds: bool, fault: str) -> None:
+    if not holds:
+        raise RecipeError(fault)

@@ -11,10 +11,13 @@ from collections.abc import Sequence
 from dataclasses import fields, is_dataclass, replace
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from edgeocr_training.errors import RecipeError
 from edgeocr_training.recipe import Recipe
+
+_Tree: TypeAlias = "dict[str, str | _Tree]"
+"""Texts by key, nested as the recipe is."""
 
 
 def with_settings(recipe: Recipe, settings: Sequence[str]) -> Recipe:
@@ -29,12 +32,21 @@ def with_settings(recipe: Recipe, settings: Sequence[str]) -> Recipe:
     Raises:
         RecipeError: a key does not exist, or a value is of the wrong type or out of its range.
     """
+    tree: _Tree = {}
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals:
             raise RecipeError(f"A setting is key=value, not {setting!r}")
-        recipe = _changed(recipe, key.strip(), key.strip().split("."), text.strip())
-    return recipe
+        *parts, name = key.strip().split(".")
+        branch = tree
+        for part in parts:
+            below = branch.setdefault(part, {})
+            if isinstance(below, str):
+                raise RecipeError(f"{key}: {part} was set to {below!r} before, as a whole")
+            branch = below
+        branch[name] = text.strip()
+    changed: Recipe = _changed(recipe, tree, "")
+    return changed
 
 
 def setting_keys(config: Any, prefix: str = "") -> list[str]:
@@ -47,30 +59,31 @@ def setting_keys(config: Any, prefix: str = "") -> list[str]:
     return keys
 
 
-def _changed(config: Any, key: str, path: list[str], text: str) -> Any:
-    name, *rest = path
-    prefix = key.removesuffix(".".join(path))
-    if name not in {field.name for field in fields(config)}:
-        raise RecipeError(_unknown(config, key, prefix))
-    value = getattr(config, name)
-    if rest:
-        if not is_dataclass(value):
-            raise RecipeError(f"{key}: {prefix}{name} is {value!r} here and has no parts to set")
-        value = _changed(value, key, rest, text)
-    elif is_dataclass(value) and text.lower() != "none":
-        parts = ", ".join(setting_keys(value, f"{prefix}{name}."))
-        raise RecipeError(f"{key} has parts; set one of them: {parts}")
-    else:
-        annotation = typing.get_type_hints(type(config))[name]
-        try:
-            value = _parsed(text, annotation)
-        except ValueError as error:
-            raise RecipeError(f"{key}={text}: {error}") from None
+def _changed(config: Any, tree: _Tree, prefix: str) -> Any:
+    """A copy with all the changes at once: they may be valid only together."""
+    annotations = typing.get_type_hints(type(config))
+    changes = {}
+    for name, wanted in tree.items():
+        key = f"{prefix}{name}"
+        if name not in {field.name for field in fields(config)}:
+            raise RecipeError(_unknown(config, key, prefix))
+        value = getattr(config, name)
+        if isinstance(wanted, dict):
+            if not is_dataclass(value):
+                raise RecipeError(f"{key} is {value!r} here and has no parts to set")
+            changes[name] = _changed(value, wanted, f"{key}.")
+        elif is_dataclass(value) and wanted.lower() != "none":
+            parts = ", ".join(setting_keys(value, f"{key}."))
+            raise RecipeError(f"{key} has parts; set one of them: {parts}")
+        else:
+            try:
+                changes[name] = _parsed(wanted, annotations[name])
+            except ValueError as error:
+                raise RecipeError(f"{key}={wanted}: {error}") from None
     try:
-        return replace(config, **{name: value})
+        return replace(config, **changes)
     except RecipeError as error:
-        # A part checks its values; which setting was wrong is known here alone.
-        raise error if rest else RecipeError(f"{key}={text}: {error}") from None
+        raise RecipeError(f"{prefix}{error}") from None
 
 
 def _unknown(config: Any, key: str, prefix: str) -> str:
