@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from edgeocr_training.losses.db_loss import DbLoss
-from edgeocr_training.losses.db_targets import db_targets, size_of
 from edgeocr_training.models.detector import Detector, DetectorConfig
 from edgeocr_training.models.initial_weights import InitialWeights
+from edgeocr_training.tasks.students import learn_labels, part_losses
 from edgeocr_training.tasks.task import Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SupervisedDetectionConfig:
-    """One detector and the loss against labels."""
+    """One detector and its loss."""
 
     detector: DetectorConfig = field(default_factory=DetectorConfig)
     initial_weights: InitialWeights = field(default_factory=InitialWeights)
@@ -30,7 +30,7 @@ class SupervisedDetectionConfig:
 
 
 class SupervisedDetection(Task):
-    """``forward`` takes ``image`` (B, S, S, 3) uint8 BGR and the labels of DB."""
+    """``loss`` is that against the labels, with ``probability``, ``binary`` and ``threshold``."""
 
     def __init__(self, detector: Detector, *, loss: DbLoss) -> None:
         super().__init__()
@@ -38,16 +38,9 @@ class SupervisedDetection(Task):
         self._loss = loss
 
     def forward(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """``loss`` and, before they are weighted, ``probability``, ``binary``, ``threshold``."""
-        maps = self._detector(self._detector.normalise(tensors["image"]))
-        targets = db_targets(tensors, size=size_of(maps))
-        terms = self._loss(maps, targets)
-        return {
-            "loss": terms.total,
-            "probability": terms.probability,
-            "binary": terms.binary,
-            "threshold": terms.threshold,
-        }
+        """See :func:`~edgeocr_training.tasks.students.learn_labels` for what a batch holds."""
+        _, terms = learn_labels(self._detector, tensors, self._loss)
+        return {"loss": terms.total, **part_losses(terms)}
 
     @property
     def student(self) -> Detector:
