@@ -115,7 +115,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_recipe(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("recipe", metavar="RECIPE", help="as `edgeocr-train list` names it")
+    parser.add_argument(
+        "recipe",
+        metavar="RECIPE",
+        help="as `edgeocr-train list` names it, or FILE.py:NAME for one of your own",
+    )
     parser.add_argument(
         "--data-root",
         metavar="DIR",

@@ -26,6 +26,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
+from edgeocr.errors import OptionError
 from edgeocr.whole_files import write_whole
 from edgeocr_training.checkpoint import (
     Checkpoint,
@@ -50,6 +51,9 @@ from edgeocr_training.schedule import learning_rate
 LATEST = "latest.pt"
 BEST = "best.pt"
 RECIPE = "recipe.json"
+
+_SECONDS_BETWEEN_PICTURES = 300.0
+"""A long log takes a second or two to read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +98,7 @@ def train(
         DataError: the data is missing or broken.
         DivergenceError: the loss is not finite; the last checkpoint is from before.
         RecipeError: the recipe has a value out of its range.
+        OptionError: there is no such CUDA device.
         OSError: the log cannot be written.
     """
     until = None if max_minutes is None else time.monotonic() + 60 * max_minutes
@@ -101,8 +106,7 @@ def train(
         world = stack.enter_context(joined_world(device))
         stop = stack.enter_context(_stop_signals())
         if device.type == "cuda":
-            device = torch.device("cuda", world.local_rank if world.size > 1 else device.index or 0)
-            torch.cuda.set_device(device)
+            device = _own_device(device, world)
             torch.set_float32_matmul_precision("high")
             torch.backends.cudnn.benchmark = True  # Crops have one size, so a search pays.
         start = _checkpoint_to_resume(recipe, folder, world) if resume else None
@@ -113,6 +117,18 @@ def train(
         run = _Run(recipe, folder, device=device, world=world, start=start)
         stack.callback(run.close)
         return run.to_the_end(stop, until)
+
+
+def _own_device(device: torch.device, world: World) -> torch.device:
+    """A CUDA device for each process."""
+    index = world.local_rank if world.size > 1 else device.index or 0
+    if index >= torch.cuda.device_count():
+        raise OptionError(
+            f"Process {index + 1} on this machine has no CUDA device: there are "
+            f"{torch.cuda.device_count()}"
+        )
+    torch.cuda.set_device(index)
+    return torch.device("cuda", index)
 
 
 def _checkpoint_to_resume(recipe: Recipe, folder: Path, world: World) -> Checkpoint:
@@ -224,6 +240,8 @@ class _Run:
         self._log: MetricLog | None = None
         if world.is_first:
             folder.mkdir(parents=True, exist_ok=True)
+            for leftover in folder.glob(".*.pt.*"):
+                leftover.unlink()  # Of a run that was killed while it wrote.
             write_whole(folder / RECIPE, json.dumps(recipe_data(recipe), indent=2).encode())
             self._log = MetricLog(folder, keep=self._is_from_before)
             self._save()
@@ -234,7 +252,7 @@ class _Run:
 
     def to_the_end(self, stop: _Stop, until: float | None) -> RunResult:
         """Updates and evaluates until the run is done, or has to stop."""
-        saved = time.monotonic()
+        saved = drawn = time.monotonic()
         batches = self._batches()
         with tqdm(
             total=self._steps,
@@ -257,8 +275,10 @@ class _Run:
                 bar.set_postfix_str(f"loss {row['loss']:.4g}")
                 if time.monotonic() - saved >= 60 * self._recipe.checkpoint_minutes:
                     self._save()
-                    self._draw()
                     saved = time.monotonic()
+                if time.monotonic() - drawn >= _SECONDS_BETWEEN_PICTURES:
+                    self._draw()
+                    drawn = time.monotonic()
         self._save()
         self._draw()
         return RunResult(
