@@ -60,8 +60,8 @@ def random_crop(
                 continue
             if bottom - top < max(min_side_ratio * height, 1):
                 continue
-            shown_N = ((highs_N2 > (left, top)) & (lows_N2 < (right, bottom))).all(axis=1)
-            if shown_N.any() or not len(shown_N):
+            shown_N2 = (highs_N2 > (left, top)) & (lows_N2 < (right, bottom))
+            if not len(lows_N2) or np.all(shown_N2, axis=1).any():
                 return Crop(x=left, y=top, width=right - left, height=bottom - top)
     return Crop(x=0, y=0, width=width, height=height)
 
@@ -80,6 +80,6 @@ def _gaps(lows: NDArray[np.float32], highs: NDArray[np.float32], length: int) ->
 
 def _two_cuts(gaps: Sequence[range], rng: np.random.Generator) -> tuple[int, int]:
     """Two places in order, each in a gap that is chosen without regard to its width."""
-    chosen = [gaps[rng.integers(len(gaps))] for _ in range(2)]
-    first, second = (gap[rng.integers(len(gap))] for gap in chosen)
+    chosen = [gaps[int(rng.integers(len(gaps)))] for _ in range(2)]
+    first, second = (gap[int(rng.integers(len(gap)))] for gap in chosen)
     return min(first, second), max(first, second)

@@ -39,6 +39,22 @@ class PageRow:
     def where(self) -> str:
         return f"{self.file}, row {self.number}"
 
+    def image_path(self) -> Path:
+        """Where its image should be.
+
+        Raises:
+            SampleError: the row is malformed.
+        """
+        return self._split()[0]
+
+    def _split(self) -> tuple[Path, str]:
+        """The image's path and the label."""
+        try:
+            name, label = split_row(self.text, where=self.where)
+        except LabelError as error:
+            raise SampleError(str(error)) from error
+        return self.file.parent / name, label
+
     def read(self) -> PageLayout:
         """Reads the row and the file of its image, which is not decoded yet.
 
@@ -46,12 +62,12 @@ class PageRow:
             SampleError: the row is malformed, the image is missing or no image, or a polygon lies
                 outside of it.
         """
+        path, label = self._split()
         try:
-            name, label = split_row(self.text, where=self.where)
             regions = parse_regions(label, where=self.where)
         except LabelError as error:
             raise SampleError(str(error)) from error
-        image = EncodedImage(self.file.parent / name)
+        image = EncodedImage(path)
         size = np.array(image.size)
         outlines = Outlines.of(
             [region.polygon for region in regions],

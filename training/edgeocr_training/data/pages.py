@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
+from edgeocr_training.data.colour_jitter import jitter_colours
 from edgeocr_training.data.copy_paste import paste_text
 from edgeocr_training.data.db_labels import DbLabelsConfig, db_labels
+from edgeocr_training.data.outlines import Outlines
+from edgeocr_training.data.page_image import EncodedImage, PageImage, RenderedImage
 from edgeocr_training.data.page_labels import PageRow, read_page_rows
-from edgeocr_training.data.rendering import render_image
+from edgeocr_training.data.page_layout import PageLayout
+from edgeocr_training.data.rendering import render_image, render_map
 from edgeocr_training.data.sample import Sample
+from edgeocr_training.data.synthetic.pages import SyntheticPages, SyntheticPagesConfig
+from edgeocr_training.data.teacher_maps import TeacherMaps, TeacherMapsConfig
 from edgeocr_training.data.view import ViewConfig, outlines_in, random_view
-from edgeocr_training.errors import DataError, RecipeError
+from edgeocr_training.errors import RecipeError, SampleError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,12 +37,19 @@ class PagesConfig:
     * ``shrink_mask`` (S, S) uint8, 0 where text is ignored
     * ``threshold_map`` (S, S) uint8, ``round(255 * threshold)``
     * ``threshold_mask`` (S, S) uint8, 1 where ``threshold_map`` is to be learnt
+    * with ``teacher_maps``: ``teacher_map`` (S, S) uint8, ``round(255 * probability)``
     """
 
-    labels: tuple[str, ...]
+    labels: tuple[str, ...] = ()
     """Label files of pages, in PaddleOCR's format."""
     repeats: tuple[int, ...] = ()
     """How often an epoch goes through the pages of each file; empty for once."""
+    synthetic: SyntheticPagesConfig | None = None
+    """Pages that are rendered; its ``count`` of them joins those of ``labels`` in an epoch."""
+    teacher_maps: TeacherMapsConfig | None = None
+    """A detector whose maps are taught. On a rendered page nothing is known better than the
+    truth, so there the shrink map stands for the teacher's: running a teacher would cost many
+    times the rendering."""
     crop_size: int = 640
     """Side of a sample in pixels."""
     copy_paste: bool = False
@@ -47,6 +64,9 @@ class PagesConfig:
     crop_tries: int = 50
     min_crop_side_ratio: float = 0.1
     """Least width and height of a crop, relative to the page's."""
+    colour_jitter: float = 0.0
+    """Range of random brightness and contrast, as factors about 1, which PP-OCR does without; see
+    :mod:`edgeocr_training.data.colour_jitter`."""
     shrink_ratio: float = 0.4
     """r in the distance ``A (1 - r²) / L`` by which text of area A and perimeter L is shrunk."""
     min_text_size: int = 8
@@ -55,19 +75,23 @@ class PagesConfig:
     """Lowest and highest value of the threshold map."""
 
     def build(self) -> PagesDataset:
-        """Reads the labels.
+        """Reads the labels, and computes the teacher's maps that are missing in its cache.
 
         Raises:
             RecipeError: a value is outside of its range.
-            DataError: a file is missing, malformed or empty.
+            DataError: a file is missing, malformed or empty, or the teacher can't be run.
         """
         self._check()
-        return PagesDataset(self, read_page_rows(self.labels, self.repeats))
+        rows = read_page_rows(self.labels, self.repeats)
+        teacher = self.teacher_maps.build() if self.teacher_maps else None
+        if teacher:
+            teacher.compute_missing(_image_paths(rows))
+        return PagesDataset(self, rows, self.synthetic.build() if self.synthetic else None, teacher)
 
     def _check(self) -> None:
         low, high = self.threshold_range
         for holds, message in (
-            (len(self.labels) > 0, "labels: name at least one label file"),
+            (self.labels or self.synthetic, "labels: name a label file, or give synthetic pages"),
             (
                 len(self.repeats) in (0, len(self.labels)) and all(n >= 1 for n in self.repeats),
                 "repeats: give one number of at least 1 per label file, or none",
@@ -87,6 +111,7 @@ class PagesConfig:
             ),
             (self.crop_tries >= 1, "crop_tries: must be at least 1"),
             (0 <= self.min_crop_side_ratio <= 1, "min_crop_side_ratio: must be in [0, 1]"),
+            (0 <= self.colour_jitter < 1, "colour_jitter: must be in [0, 1)"),
             (0 < self.shrink_ratio < 1, "shrink_ratio: must be in (0, 1)"),
             (self.min_text_size >= 1, "min_text_size: must be at least 1"),
             (0 <= low < high <= 1, "threshold_range: must be two rising values in [0, 1]"),
@@ -98,11 +123,17 @@ class PagesConfig:
 class PagesDataset:
     """Samples of :class:`PagesConfig`; made by its ``build``."""
 
-    def __init__(self, config: PagesConfig, rows: Sequence[PageRow]) -> None:
-        if not rows:
-            raise DataError("there are no pages to train with")
+    def __init__(
+        self,
+        config: PagesConfig,
+        rows: Sequence[PageRow],
+        synthetic: SyntheticPages | None,
+        teacher: TeacherMaps | None,
+    ) -> None:
         self._config = config
         self._rows = rows
+        self._synthetic = synthetic
+        self._teacher = teacher
         self._view = ViewConfig(
             size=config.crop_size,
             flip_probability=config.flip_probability,
@@ -118,7 +149,8 @@ class PagesDataset:
         )
 
     def __len__(self) -> int:
-        return len(self._rows)
+        """Rendered pages come after the labelled ones."""
+        return len(self._rows) + (len(self._synthetic) if self._synthetic else 0)
 
     def sample(self, index: int, rng: np.random.Generator) -> Sample:
         """Makes one sample; see :class:`PagesConfig` for its arrays.
@@ -126,13 +158,15 @@ class PagesDataset:
         Raises:
             SampleError: the image or its label is broken.
         """
-        layout = self._rows[index].read()
-        if self._config.copy_paste:
+        layout = self._page(index, rng)
+        page_image = layout.image
+        if self._config.copy_paste and self._rows:
             external = self._rows[int(rng.integers(len(self._rows)))].read()
             layout = paste_text(layout, external, rng)
-        view = random_view(*layout.image.size, layout.outlines, rng, self._view)
-        image = np.zeros((view.size, view.size, 3), dtype=np.uint8)
-        image[: view.height, : view.width] = render_image(layout, view)
+        view = random_view(*page_image.size, layout.outlines, rng, self._view)
+        shown = render_image(layout, view)
+        if self._config.colour_jitter:
+            shown = jitter_colours(shown, rng, strength=self._config.colour_jitter)
         labels = db_labels(
             outlines_in(view, layout.outlines),
             size=view.size,
@@ -140,13 +174,48 @@ class PagesDataset:
             height=view.height,
             config=self._labels,
         )
-        return Sample(
-            name=layout.image.name,
-            arrays={
-                "image": image,
-                "shrink_map": labels.shrink_map,
-                "shrink_mask": labels.shrink_mask,
-                "threshold_map": labels.threshold_map,
-                "threshold_mask": labels.threshold_mask,
-            },
+        arrays = {
+            "image": _padded(shown, view.size),
+            "shrink_map": labels.shrink_map,
+            "shrink_mask": labels.shrink_mask,
+            "threshold_map": labels.threshold_map,
+            "threshold_mask": labels.threshold_mask,
+        }
+        if self._teacher and isinstance(page_image, EncodedImage):
+            taught = render_map(layout, view, partial(_map_of, self._teacher))
+            arrays["teacher_map"] = _padded(taught, view.size)
+        elif self._teacher:
+            arrays["teacher_map"] = labels.shrink_map * np.uint8(255)
+        return Sample(name=page_image.name, arrays=arrays)
+
+    def _page(self, index: int, rng: np.random.Generator) -> PageLayout:
+        if index < len(self._rows) or self._synthetic is None:
+            return self._rows[index].read()
+        page = self._synthetic.page(rng)
+        return PageLayout(
+            image=RenderedImage(page.name, page.image),
+            outlines=Outlines.of(page.polygons, page.ignored),
         )
+
+
+def _image_paths(rows: Sequence[PageRow]) -> list[Path]:
+    """Of the images of the rows, each once; malformed rows have none."""
+    paths = []
+    for row in dict.fromkeys(rows):
+        with contextlib.suppress(SampleError):
+            paths.append(row.image_path())
+    return paths
+
+
+def _map_of(teacher: TeacherMaps, image: PageImage) -> NDArray[np.uint8]:
+    if not isinstance(image, EncodedImage):
+        raise TypeError(f"{image.name} has no file, so the teacher has no map of it")
+    return teacher.map_of(image)
+
+
+def _padded(shown: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """Zeros at the right and below, up to a square."""
+    height, width = shown.shape[:2]
+    padded = np.zeros((size, size, *shown.shape[2:]), dtype=np.uint8)
+    padded[:height, :width] = shown
+    return padded

@@ -99,4 +99,4 @@ def outlines_in(view: View, outlines: Outlines) -> Outlines:
     """The outlines that the view shows at least in part, in pixels of the sample."""
     moved = outlines.transformed(view.to_sample)
     shown_N2 = (moved.lows_N2 < (view.width, view.height)) & (moved.highs_N2 > 0)
-    return moved.where(shown_N2.all(axis=1))
+    return moved.where(np.asarray(shown_N2.all(axis=1)))
