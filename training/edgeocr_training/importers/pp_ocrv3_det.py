@@ -19,7 +19,7 @@ from torch import nn
 from edgeocr_training.errors import CheckpointError
 from edgeocr_training.importers.onnx_layers import OnnxLayer, read_layers
 from edgeocr_training.models.convolution import ConvNorm
-from edgeocr_training.models.db_head import DbHead
+from edgeocr_training.models.db_head import MapBranch
 from edgeocr_training.models.dbfpn import DbFpn
 from edgeocr_training.models.detector import Detector, DetectorConfig
 from edgeocr_training.models.mobilenet_v3 import MobileNetV3
@@ -124,8 +124,8 @@ def _slots(detector: Detector) -> dict[Part, list[_Slot]]:
             for level in reversed(range(len(layers)))
         ]
         found["neck"] = list(_neck_slots(coarsest_first))
-    if isinstance(head, DbHead):
-        found["head"] = list(_branch_slots(head))
+    if isinstance(head.probability_branch, MapBranch):
+        found["head"] = list(_branch_slots(head.probability_branch))
     return found
 
 
@@ -146,8 +146,8 @@ def _neck_slots(layers: Iterable[tuple[str, nn.Module]]) -> Iterator[_Slot]:
                 yield _Slot(name=f"{name}.gate.expand", layer=layer.gate.expand)
 
 
-def _branch_slots(head: DbHead) -> Iterator[_Slot]:
-    branch, name = head.probability_branch, "head.probability_branch"
+def _branch_slots(branch: MapBranch) -> Iterator[_Slot]:
+    name = "head.probability_branch"
     yield _Slot(name=f"{name}.conv", layer=branch.conv, norm=branch.conv_norm)
     yield _Slot(name=f"{name}.upscale", layer=branch.upscale, norm=branch.upscale_norm)
     yield _Slot(name=f"{name}.emit", layer=branch.emit)

@@ -6,6 +6,7 @@ alone.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,6 +17,9 @@ from edgeocr_training.errors import RecipeError
 from edgeocr_training.models.convolution import NORM_EPSILON
 from edgeocr_training.models.interfaces import DbMaps, Head
 
+DB_STEEPNESS: Final = 50.0
+"""k, of the paper and of PP-OCR."""
+
 _NORM_SHIFT: Final = 1e-4
 """Of the head's batch normalisations when training begins."""
 
@@ -24,14 +28,12 @@ _NORM_SHIFT: Final = 1e-4
 class DbHeadConfig:
     """The default is that of PP-OCR and of the paper."""
 
-    steepness: float = 50.0
+    steepness: float = DB_STEEPNESS
     """k of the binarisation."""
 
     def build(self, in_channels: int) -> DbHead:
-        """Raises RecipeError unless the step rises."""
-        if not self.steepness > 0:
-            raise RecipeError(f"the step of the binarisation must rise, not by {self.steepness}")
-        return DbHead(in_channels, self.steepness)
+        """Raises RecipeError unless the step of the binarisation rises."""
+        return DbHead(lambda: MapBranch(in_channels), steepness=self.steepness)
 
 
 class MapBranch(nn.Module):
@@ -66,13 +68,29 @@ class MapBranch(nn.Module):
 class DbHead(Head):
     """A branch for the probability and one, alike, for the threshold."""
 
-    map_stride = 1
-    probability_branch: MapBranch
+    def __init__(
+        self,
+        make_branch: Callable[[], nn.Module],
+        *,
+        map_stride: int = 1,
+        steepness: float = DB_STEEPNESS,
+    ) -> None:
+        """Makes both branches.
 
-    def __init__(self, in_channels: int, steepness: float) -> None:
+        Args:
+            make_branch: each takes the feature map and gives probabilities (B, 1, H, W).
+            map_stride: pixels of the image per pixel of the branches' maps.
+            steepness: k of the binarisation.
+
+        Raises:
+            RecipeError: the step of the binarisation doesn't rise.
+        """
         super().__init__()
-        self.probability_branch = MapBranch(in_channels)
-        self.threshold_branch = MapBranch(in_channels)
+        if not steepness > 0:
+            raise RecipeError(f"the step of the binarisation must rise, not by {steepness}")
+        self.probability_branch = make_branch()
+        self.threshold_branch = make_branch()
+        self.map_stride = map_stride
         self.steepness = steepness
 
     def forward(self, feature_BCHW: Tensor) -> DbMaps:
@@ -81,10 +99,5 @@ class DbHead(Head):
         return DbMaps(
             probability_B1HW=probability_B1HW,
             threshold_B1HW=threshold_B1HW,
-            binary_B1HW=binarise(probability_B1HW, threshold_B1HW, self.steepness),
+            binary_B1HW=torch.sigmoid(self.steepness * (probability_B1HW - threshold_B1HW)),
         )
-
-
-def binarise(probability: Tensor, threshold: Tensor, steepness: float) -> Tensor:
-    """1 / (1 + exp(-k (P - T)))."""
-    return torch.sigmoid(steepness * (probability - threshold))

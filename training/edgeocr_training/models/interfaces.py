@@ -10,14 +10,22 @@ from torch import Tensor, nn
 
 
 class Backbone(nn.Module):
-    """Image to feature maps."""
+    """Image to feature maps: a stem, then stages, each with a tap behind it."""
 
+    stem: nn.Module
+    stages: nn.ModuleList
+    """Four, at strides 4, 8, 16 and 32."""
     out_channels: tuple[int, ...]
-    """Of the feature maps."""
+    """Of the stages."""
 
     def forward(self, image_BCHW: Tensor) -> list[Tensor]:
-        """Feature maps at strides 4, 8, 16 and 32, (B, out_channels[i], H/4, W/4) first."""
-        raise NotImplementedError
+        """Feature maps of all stages, (B, out_channels[0], H/4, W/4) first."""
+        x_BCHW = self.stem(image_BCHW)
+        features = []
+        for stage in self.stages:
+            x_BCHW = stage(x_BCHW)
+            features.append(x_BCHW)
+        return features
 
 
 class Neck(nn.Module):

@@ -146,11 +146,3 @@ class MobileNetV3(Backbone):
         stage.append(ConvNorm(channels, last, kernel=1, activation="hard_swish"))
         self.stages = nn.ModuleList([*stages, nn.Sequential(*stage)])
         self.out_channels = (*out_channels, last)
-
-    def forward(self, image_BCHW: Tensor) -> list[Tensor]:
-        x_BCHW = self.stem(image_BCHW)
-        features = []
-        for stage in self.stages:
-            x_BCHW = stage(x_BCHW)
-            features.append(x_BCHW)
-        return features
