@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -163,7 +164,12 @@ def _load(kind: type[_Kind], path: Path) -> _Kind:
 
 def _content(path: Path) -> dict[str, Any]:
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with path.open("rb") as file:
+            # Torch has older formats; what is in one of them is not from here.
+            if not zipfile.is_zipfile(file):
+                raise CheckpointError(f"{path} is damaged, or no checkpoint")
+            file.seek(0)
+            content = torch.load(file, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise CheckpointError(f"There is no checkpoint {path}") from None
     except OSError as error:
@@ -178,6 +184,6 @@ def _content(path: Path) -> dict[str, Any]:
 def _made_of(kind: type[_Kind], content: Mapping[str, Any], path: Path) -> _Kind:
     names = {field.name for field in fields(kind)}
     values = {name: value for name, value in content.items() if name in names}
-    if content["kind"] != kind.__name__ or values.keys() != names:
+    if content.get("kind") != kind.__name__ or values.keys() != names:
         raise CheckpointError(f"{path} is no {kind.__name__.lower()} file of a training run")
     return kind(**values)
