@@ -73,7 +73,8 @@ class Backgrounds:
         picture = _picture(self._pictures[rng.integers(len(self._pictures))])
         height, width = size
         least = max(height / picture.shape[0], width / picture.shape[1])
-        scale = least * rng.uniform(1.0, 1.6)
+        # A small part is not the whole made small: that would be finer than any texture.
+        scale = max(least * rng.uniform(1.0, 1.6), rng.uniform(0.4, 1.5))
         part_height, part_width = round(height / scale), round(width / scale)
         top = int(rng.integers(0, picture.shape[0] - part_height + 1))
         left = int(rng.integers(0, picture.shape[1] - part_width + 1))
@@ -154,10 +155,11 @@ def plain(rng: np.random.Generator, size: Size) -> NDArray[np.uint8]:
     return np.full((*size, 3), colour(rng), np.uint8)
 
 
-def gradient(rng: np.random.Generator, size: Size) -> NDArray[np.uint8]:
-    """From one colour to another, in any direction."""
+def gradient(rng: np.random.Generator, size: Size, *, strength: float = 1.0) -> NDArray[np.uint8]:
+    """From one colour to another, in any direction; of less strength, to one nearby."""
     height, width = size
     knots = np.stack([colour(rng) for _ in range(4)]).reshape(2, 2, 3)
+    knots = knots[0, 0] + np.float32(strength) * (knots - knots[0, 0])
     if rng.random() < 0.7:
         knots[1] = knots[0]
     if rng.random() < 0.5:

@@ -32,7 +32,7 @@ def shadow(rng: np.random.Generator, picture: Picture) -> Picture:
         corners = rng.uniform(-0.4, 1.4, (int(rng.integers(3, 6)), 2)) * (small[1], small[0])
         outline = cv2.convexHull(corners.astype(np.int32))
         cv2.fillConvexPoly(light, outline, float(rng.uniform(0.45, 0.9)))
-        light = cv2.GaussianBlur(light, (0, 0), rng.uniform(0.5, max(small) / 10))
+        light = cv2.GaussianBlur(light, (0, 0), rng.uniform(0.5, 0.5 + max(small) / 10))
     full = cv2.resize(light, (width, height), interpolation=cv2.INTER_LINEAR)
     levels = cv2.convertScaleAbs(full, alpha=200.0)
     shaded = cv2.multiply(picture, cv2.merge([levels] * 3), scale=1 / 200)
@@ -110,6 +110,24 @@ def jpeg(rng: np.random.Generator, picture: Picture, *, lowest_quality: int) -> 
     quality = int(rng.integers(min(lowest_quality, 95), 96))
     encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
     return np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR), np.uint8)
+
+
+def photocopied(rng: np.random.Generator, picture: Picture) -> Picture:
+    """Grey with hard contrast, specks and a dark edge, as old copies and faxes are."""
+    grey = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), np.uint8)
+    ground = float(np.median(grey[::8, ::8]))
+    # Between the ground and its ink, nearer to the ground.
+    pivot = 0.75 * ground if ground > 127 else 1.25 * ground + 20
+    levels = 127 + rng.uniform(1.2, 4.0) * (np.arange(256) - pivot)
+    hard = np.asarray(cv2.LUT(grey, np.clip(levels, 0, 255).astype(np.uint8)), np.uint8)
+    height, width = hard.shape
+    specks = int(rng.integers(0, 300))
+    rows, columns = rng.integers(height, size=specks), rng.integers(width, size=specks)
+    hard[rows, columns] = rng.integers(256, size=specks)
+    if rng.random() < 0.3:
+        strip = hard[:, : int(rng.uniform(0.005, 0.05) * width) + 1]
+        strip[:] = strip * np.linspace(rng.uniform(0, 0.5), 1, strip.shape[1])
+    return np.asarray(cv2.merge([hard] * 3), np.uint8)
 
 
 def stains(rng: np.random.Generator, picture: Picture) -> Picture:

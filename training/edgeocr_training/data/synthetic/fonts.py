@@ -77,6 +77,12 @@ class Typeface:
         kept = "".join(character for character in text if self._draws(character))
         return " ".join(kept.split())
 
+    def drawn(self, codes: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Those of the code points (N,) that the face draws as they are."""
+        codes = codes[codes < len(self.drawable)]
+        kept = codes[np.frombuffer(self.drawable, np.bool_)[codes]]
+        return kept[(kept < ord("a")) | (kept > ord("z"))] if self.capitals_only else kept
+
     def _draws(self, character: str) -> int:
         code = ord(character)
         return self.drawable[code] if code < len(self.drawable) else 0

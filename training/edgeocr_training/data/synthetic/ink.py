@@ -17,9 +17,9 @@ class Ink:
     left: int
     """Of the mask, from where writing began; negative where a letter reaches back."""
     top: int
-    """Of the mask, from the baseline; negative above it."""
+    """Of the mask, from the baseline (or from the top, of a vertical line)."""
     advance: float
-    """How far writing went to the right."""
+    """How far writing went, to the right or down."""
 
 
 def draw_ink(
@@ -30,7 +30,7 @@ def draw_ink(
     word_gap: float = 0.0,
     stroke: int = 0,
 ) -> Ink | None:
-    """Draws a line.
+    """Draws a line from left to right.
 
     Args:
         text: of characters that the font has.
@@ -62,7 +62,36 @@ def draw_ink(
     for place, (piece, _) in zip(places, pieces, strict=True):
         start = (before + place, -above)
         pen.text(start, piece, fill=255, font=font, anchor="ls", stroke_width=stroke)
+    return _cut(mask, before=before, above=-above, advance=advance)
+
+
+def draw_vertical_ink(
+    text: str, font: ImageFont.FreeTypeFont, *, letter_gap: float = 0.0, stroke: int = 0
+) -> Ink | None:
+    """Draws a line from top to bottom, upright characters around a common middle.
+
+    Args:
+        text: of characters that the font has.
+        font: at its size.
+        letter_gap: pixels added after every character.
+        stroke: pixels by which the letters grow on all sides.
+
+    Returns:
+        None where the text has no ink.
+    """
+    step = font.size + letter_gap
+    before = math.ceil(font.size) + stroke
+    advance = step * len(text)
+    mask = Image.new("L", (2 * before, math.ceil(advance + font.size) + 2 * stroke))
+    pen = ImageDraw.Draw(mask)
+    for place, character in enumerate(text):
+        middle = (before, stroke + (place + 0.5) * step)
+        pen.text(middle, character, fill=255, font=font, anchor="mm", stroke_width=stroke)
+    return _cut(mask, before=before, above=stroke, advance=advance)
+
+
+def _cut(mask: Image.Image, *, before: int, above: int, advance: float) -> Ink | None:
     inked = mask.getbbox()
     if inked is None:
         return None
-    return Ink(mask=mask.crop(inked), left=inked[0] - before, top=inked[1] + above, advance=advance)
+    return Ink(mask=mask.crop(inked), left=inked[0] - before, top=inked[1] - above, advance=advance)

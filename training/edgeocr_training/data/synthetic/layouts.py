@@ -10,8 +10,9 @@ import numpy as np
 
 from edgeocr_training.data.synthetic import fields
 from edgeocr_training.data.synthetic.backgrounds import Backgrounds, colour
-from edgeocr_training.data.synthetic.corpora import Corpus
+from edgeocr_training.data.synthetic.corpora import Corpus, is_chinese
 from edgeocr_training.data.synthetic.fonts import FontBook, Language
+from edgeocr_training.data.synthetic.ornaments import ORNAMENTS, barcode, scribble
 from edgeocr_training.data.synthetic.sheet import Colour, Pen, Sheet
 
 
@@ -69,7 +70,7 @@ def as_colour(values: np.typing.NDArray[np.float32]) -> Colour:
 
 def _print_ink(rng: np.random.Generator, sheet: Sheet) -> Colour:
     """Mostly black on light and white on dark."""
-    ground = sheet.lightness((0, 0, sheet.width, sheet.height))
+    ground, _ = sheet.lightness((0, 0, sheet.width, sheet.height))
     if rng.random() < 0.75:
         level = int(rng.integers(0, 60)) if ground > 110 else int(rng.integers(200, 256))
         return level, level, level
@@ -91,7 +92,8 @@ def _paragraph(
 ) -> float:
     """Writes up to so many lines; returns the row below them."""
     width = right - left
-    text = material.text(rng, corpus, int(lines * width / pen.size * 1.5) + 4)
+    characters = int(lines * width / pen.size * (1.0 if corpus.language == "zh" else 2.0)) + 4
+    text = pen.typeface.readable(material.text(rng, corpus, characters))
     alignment = (0.0, 0.0, 0.0, 0.5, 1.0)[rng.integers(5)] if lines < 3 else 0.0
     justified = lines >= 3 and rng.random() < 0.3
     indent = (0.0, 2.0 * pen.size)[rng.integers(2)] if lines >= 3 else 0.0
@@ -101,8 +103,8 @@ def _paragraph(
         line = pen.fitting(text, width - shift)
         if not line or baseline > sheet.height - 0.4 * pen.size:
             break
-        text = pen.typeface.readable(text)[len(line) :].lstrip()
-        spare = width - shift - pen.width(line)
+        text = text[len(line) :].lstrip()
+        spare = width - shift - pen.length(line)
         spaces = line.count(" ")
         stretched = spare / spaces if justified and text and spaces > 2 else 0.0
         start = left + shift + alignment * (right - left - shift)
@@ -169,6 +171,10 @@ def document(rng: np.random.Generator, sheet: Sheet, material: Material) -> None
                     lines=1,
                     leading=leading,
                 )
+            elif kind < 0.15:
+                side = min(rng.uniform(2, 6) * body, 0.4 * width, fill - row)
+                _ornament(rng, sheet, left + rng.uniform(0, 0.3) * width, row, side, ink)
+                row += 1.1 * side
             elif kind < 0.2:
                 row = _figure(rng, sheet, material, left, right, row, fill)
             elif kind < 0.3:
@@ -273,7 +279,7 @@ def table(
         for column in range(columns):
             if rng.random() < 0.08:
                 continue
-            low, high = edges[column] + 0.3 * pen.size, edges[column + 1] - 0.3 * pen.size
+            low, high = edges[column] + 0.5 * pen.size, edges[column + 1] - 0.5 * pen.size
             if row == 0:
                 text = fields.label(rng, corpus.language)
             elif numeric[column]:
@@ -313,7 +319,7 @@ def receipt(rng: np.random.Generator, sheet: Sheet, material: Material) -> None:
 
     def pair(text: str, amount: str, with_pen: Pen) -> None:
         nonlocal row
-        price_width = with_pen.width(with_pen.typeface.readable(amount))
+        price_width = with_pen.length(with_pen.typeface.readable(amount))
         room = right - margin - price_width - with_pen.size
         sheet.write(with_pen.fitting(text, room), margin, row, with_pen)
         sheet.write(amount, right, row, with_pen, anchor=1.0)
@@ -351,7 +357,7 @@ def receipt(rng: np.random.Generator, sheet: Sheet, material: Material) -> None:
             sheet.write(f"{rng.integers(1, 20)}", margin + 0.62 * (right - margin), row, pen)
             text = pen.fitting(item, 0.55 * (right - margin))
             sheet.write(text, margin, row, pen)
-            if pen.width(pen.typeface.readable(amount)) < 0.28 * (right - margin):
+            if pen.length(pen.typeface.readable(amount)) < 0.28 * (right - margin):
                 sheet.write(amount, right, row, pen, anchor=1.0)
             row += leading
         else:
@@ -367,21 +373,11 @@ def receipt(rng: np.random.Generator, sheet: Sheet, material: Material) -> None:
         pair(name, fields.price(rng, corpus.language), with_pen)
     rule()
     if rng.random() < 0.4:
-        _barcode(rng, sheet, margin, right, row, size * 2.5)
+        inset = 0.15 * (right - margin)
+        barcode(rng, sheet.draw, (margin + inset, row, right - inset, row + 2.5 * size), ink)
         row += 4 * size
     while row < sheet.height - 2 * size and rng.random() < 0.7:
         centred(material.text(rng, corpus, 20), pen)
-
-
-def _barcode(
-    rng: np.random.Generator, sheet: Sheet, left: float, right: float, top: float, height: float
-) -> None:
-    """Bars, which a detector must not take for text."""
-    x = left + 0.15 * (right - left)
-    while x < right - 0.15 * (right - left):
-        bar = float(rng.integers(1, 5))
-        sheet.draw.rectangle((x, top, x + bar, top + height), fill=(20, 20, 20))
-        x += bar + float(rng.integers(2, 6))
 
 
 def form(rng: np.random.Generator, sheet: Sheet, material: Material) -> None:
@@ -395,29 +391,26 @@ def form(rng: np.random.Generator, sheet: Sheet, material: Material) -> None:
         filled = replace(filled, colour=(int(rng.integers(90, 190)), 40, 20))  # a ball pen
     title = material.pen(rng, corpus.language, size * rng.uniform(1.4, 2.4), ink)
     margin = sheet.width * rng.uniform(0.03, 0.1)
-    row = sheet.height * 0.03 + title.size
+    row = sheet.height * rng.uniform(0.01, 0.06)
     heading = title.fitting(capwords(corpus.phrase(rng, 4)), sheet.width - 2 * margin)
-    sheet.write(heading, sheet.width / 2, row, title, anchor=0.5, underline=rng.random() < 0.3)
-    row += title.size
+    sheet.write(
+        heading,
+        sheet.width / 2,
+        row + title.size,
+        title,
+        anchor=0.5,
+        underline=rng.random() < 0.3,
+    )
+    row += 1.8 * title.size
     columns = int(rng.integers(1, 4)) if sheet.width > 30 * size else 1
-    width = (sheet.width - 2 * margin) / columns
-    step = size * rng.uniform(1.7, 3.2)
+    step = size * rng.uniform(1.6, 3.0)
     style = rng.integers(3)
-    while row < sheet.height - 3 * step:
-        if rng.random() < 0.12:
-            row = table(
-                rng,
-                sheet,
-                material,
-                corpus,
-                pen,
-                margin,
-                sheet.width - margin,
-                row + 0.5 * step,
-                sheet.height - step,
-            )
-            continue
-        if rng.random() < 0.1:
+    while row < sheet.height - 2 * step:
+        kind = rng.random()
+        if kind < 0.08:
+            end = sheet.height - step
+            row = table(rng, sheet, material, corpus, pen, margin, sheet.width - margin, row, end)
+        elif kind < 0.16:
             row = _paragraph(
                 rng,
                 sheet,
@@ -430,30 +423,71 @@ def form(rng: np.random.Generator, sheet: Sheet, material: Material) -> None:
                 lines=int(rng.integers(1, 4)),
                 leading=1.4,
             )
-            row += 0.5 * step
-        row += step
-        for column in range(columns):
-            left = margin + column * width
-            end = left + width - size
-            if style == 2:
-                box = (left, row - 0.65 * step, left + width, row + 0.35 * step)
-                sheet.draw.rectangle(box, outline=ink)
-                left += 0.4 * size
-            colon = "：" if corpus.language == "zh" else ":"
-            name = fields.label(rng, corpus.language) + (colon if rng.random() < 0.7 else "")
-            if rng.random() < 0.1:
-                side = 0.8 * size
-                box = (left, row - side, left + side, row)
-                sheet.draw.rectangle(box, outline=ink, fill=ink if rng.random() < 0.3 else None)
-                left += 1.3 * size
-            advance = sheet.write(pen.fitting(name, 0.5 * width), left, row, pen)
-            # A gap below one em would make one line of the two for any reader.
-            left += advance + size * rng.uniform(1.2, 3.0)
-            if style == 1:
-                sheet.draw.line((left, row + 0.2 * size, end, row + 0.2 * size), fill=ink)
-            if rng.random() < 0.8:
-                value = filled.fitting(fields.value(rng, corpus), end - left)
-                sheet.write(value, left, row, filled)
+        elif kind < 0.2:
+            _ornament(rng, sheet, margin, row, 4 * size, ink)
+            row += 4.5 * size
+        else:
+            width = (sheet.width - 2 * margin) / columns
+            for column in range(columns):
+                left = margin + column * width
+                if style == 2:
+                    sheet.draw.rectangle((left, row, left + width, row + step), outline=ink)
+                    left += 0.4 * size
+                baseline = row + step / 2 + 0.36 * size
+                _field(
+                    rng,
+                    sheet,
+                    corpus,
+                    pen,
+                    filled,
+                    left=left,
+                    right=margin + (column + 1) * width - size,
+                    baseline=baseline,
+                    ruled=style == 1,
+                )
+            row += step
+    if rng.random() < 0.3:
+        left, top = margin + rng.uniform(0, 0.6) * sheet.width, sheet.height - 3.5 * size
+        scribble(rng, sheet.draw, (left, top, left + 8 * size, top + 3 * size), filled.colour)
+
+
+def _field(
+    rng: np.random.Generator,
+    sheet: Sheet,
+    corpus: Corpus,
+    pen: Pen,
+    filled: Pen,
+    *,
+    left: float,
+    right: float,
+    baseline: float,
+    ruled: bool,
+) -> None:
+    """A label, and a value behind it in most cases."""
+    if rng.random() < 0.1:
+        side = 0.8 * pen.size
+        box = (left, baseline - side, left + side, baseline)
+        fill = pen.colour if rng.random() < 0.3 else None
+        sheet.draw.rectangle(box, outline=pen.colour, fill=fill)
+        left += 1.5 * pen.size
+    colon = "：" if corpus.language == "zh" else ":"
+    name = fields.label(rng, corpus.language) + (colon if rng.random() < 0.7 else "")
+    advance = sheet.write(pen.fitting(name, 0.5 * (right - left)), left, baseline, pen)
+    # With a gap below one em, a reader would take both for one line.
+    left += advance + pen.size * rng.uniform(1.2, 3.0)
+    if ruled and left < right:
+        row = baseline + 0.2 * pen.size
+        sheet.draw.line((left, row, right, row), fill=pen.colour)
+    if rng.random() < 0.8:
+        sheet.write(filled.fitting(fields.value(rng, corpus), right - left), left, baseline, filled)
+
+
+def _ornament(
+    rng: np.random.Generator, sheet: Sheet, left: float, top: float, side: float, ink: Colour
+) -> None:
+    """Something that is no text, in a square or, for some, a wider box."""
+    draw = ORNAMENTS[rng.integers(len(ORNAMENTS))]
+    draw(rng, sheet.draw, (left, top, left + side * rng.uniform(1.0, 2.5), top + side), ink)
 
 
 def poster(rng: np.random.Generator, sheet: Sheet, material: Material) -> None:
@@ -462,12 +496,41 @@ def poster(rng: np.random.Generator, sheet: Sheet, material: Material) -> None:
     taken = np.zeros((sheet.height, sheet.width), np.bool_)
     largest = min(sheet.width, sheet.height) * rng.uniform(0.06, 0.2)
     alignment = (0.0, 0.5, 1.0)[rng.integers(3)]
-    for _ in range(int(rng.integers(3, 14))):
+    for _ in range(int(rng.integers(3, 16))):
+        if rng.random() < 0.15:
+            side = rng.uniform(0.4, 2.0) * largest
+            place = _free_place(rng, taken, 2.6 * side, 1.1 * side)
+            if place is not None:
+                _ornament(rng, sheet, place[0], place[1], side, as_colour(colour(rng)))
+            continue
         if rng.random() < 0.3:
             corpus = material.corpus(rng)
         size = max(largest * np.exp(-rng.exponential(0.9)), 12.0)
-        lines = 1 if size > 0.6 * largest else int(rng.integers(1, 6))
-        _block(rng, sheet, material, corpus, taken, size=size, lines=lines, alignment=alignment)
+        pen = spaced(rng, material.pen(rng, corpus.language, size, (0, 0, 0)))
+        if corpus.language == "zh" and rng.random() < 0.12:
+            _vertical_block(rng, sheet, corpus, taken, replace(pen, vertical=True))
+        else:
+            lines = 1 if size > 0.6 * largest else int(rng.integers(1, 6))
+            _block(rng, sheet, material, corpus, taken, pen, lines=lines, alignment=alignment)
+
+
+_Mask = np.typing.NDArray[np.bool_]
+
+
+def _free_place(
+    rng: np.random.Generator, taken: _Mask, width: float, height: float
+) -> tuple[int, int, int, int] | None:
+    """Takes a box (left, top, right, bottom) where nothing is yet; None without room."""
+    if height >= taken.shape[0] or width >= taken.shape[1]:
+        return None
+    for _ in range(12):
+        left = int(rng.integers(0, int(taken.shape[1] - width) + 1))
+        top = int(rng.integers(0, int(taken.shape[0] - height) + 1))
+        right, bottom = int(left + width), int(top + height)
+        if not taken[top:bottom, left:right].any():
+            taken[top:bottom, left:right] = True
+            return left, top, right, bottom
+    return None
 
 
 def _block(
@@ -475,36 +538,21 @@ def _block(
     sheet: Sheet,
     material: Material,
     corpus: Corpus,
-    taken: np.typing.NDArray[np.bool_],
+    taken: _Mask,
+    pen: Pen,
     *,
-    size: float,
     lines: int,
     alignment: float,
 ) -> None:
-    pen = spaced(rng, material.pen(rng, corpus.language, size, (0, 0, 0)))
+    """One or more lines in one style, on a board in some cases."""
+    size = pen.size
     width = min(sheet.width * 0.94, size * rng.uniform(4, 18))
     leading = rng.uniform(1.15, 1.6)
-    height = (lines - 1) * leading * size + 1.5 * size
-    if height >= sheet.height or width >= sheet.width:
+    place = _free_place(rng, taken, width, (lines - 1) * leading * size + 1.5 * size)
+    if place is None:
         return
-    for _ in range(12):
-        left = int(rng.integers(0, int(sheet.width - width) + 1))
-        top = int(rng.integers(0, int(sheet.height - height) + 1))
-        right, bottom = int(left + width), int(top + height)
-        if not taken[top:bottom, left:right].any():
-            break
-    else:
-        return
-    taken[top:bottom, left:right] = True
-    ground = sheet.lightness((left, top, right, bottom))
-    if rng.random() < 0.25:
-        board = colour(rng)
-        ground = float(board.mean())
-        shape = (left, top, right, bottom)
-        sheet.draw.rounded_rectangle(
-            shape, radius=int(rng.integers(0, int(size / 2) + 1)), fill=as_colour(board)
-        )
-    pen = decorated(rng, replace(pen, colour=contrasting(rng, ground, at_least=80)), ground)
+    pen = _inked(rng, sheet, place, pen)
+    left, top, _, _ = place
     baseline = top + 1.05 * size
     for _ in range(lines):
         if rng.random() < 0.25:
@@ -513,15 +561,47 @@ def _block(
             text = corpus.phrase(rng, int(rng.integers(1, 5)))
         else:
             text = material.text(rng, corpus, int(width / size))
-        style = rng.random()
-        if style < 0.2:
-            text = text.upper()
-        elif style < 0.4 and corpus.language == "en":
-            text = capwords(text)
-        text = pen.fitting(text, width - 0.4 * size)
+        text = pen.fitting(cased(rng, text, corpus.language), width - 0.4 * size)
         start = left + 0.2 * size + alignment * (width - 0.4 * size)
         sheet.write(text, start, baseline, pen, anchor=alignment, underline=rng.random() < 0.04)
         baseline += leading * size
+
+
+def _vertical_block(
+    rng: np.random.Generator, sheet: Sheet, corpus: Corpus, taken: _Mask, pen: Pen
+) -> None:
+    """Columns of Chinese, from right to left."""
+    columns = int(rng.integers(1, 4))
+    step = pen.size * rng.uniform(1.3, 1.8)
+    length = min(pen.size * rng.uniform(3, 12), 0.9 * sheet.height)
+    place = _free_place(rng, taken, (columns - 1) * step + 1.4 * pen.size, length + pen.size)
+    if place is None:
+        return
+    pen = _inked(rng, sheet, place, pen)
+    for column in range(columns):
+        text = "".join(c for c in corpus.phrase(rng, 6) if is_chinese(c))
+        middle = place[2] - 0.7 * pen.size - column * step
+        sheet.write(pen.fitting(text, length), middle, place[1] + 0.5 * pen.size, pen)
+
+
+def _inked(rng: np.random.Generator, sheet: Sheet, box: tuple[int, int, int, int], pen: Pen) -> Pen:
+    """A pen that can be read in the box, for which a board is put there in some cases."""
+    ground, unevenness = sheet.lightness(box)
+    if rng.random() < 0.25 or unevenness > 50:
+        board = colour(rng)
+        ground, unevenness = float(board.mean()), 0.0
+        radius = int(rng.integers(0, int(pen.size / 2) + 1))
+        sheet.draw.rounded_rectangle(box, radius=radius, fill=as_colour(board))
+    ink = contrasting(rng, ground, at_least=min(70 + 1.5 * unevenness, 120))
+    return decorated(rng, replace(pen, colour=ink), ground)
+
+
+def cased(rng: np.random.Generator, text: str, language: Language) -> str:
+    """As it is, in capitals, or with capital initials."""
+    style = rng.random()
+    if language == "zh" or style < 0.4:
+        return text
+    return text.upper() if style < 0.7 else capwords(text)
 
 
 def spaced(rng: np.random.Generator, pen: Pen) -> Pen:

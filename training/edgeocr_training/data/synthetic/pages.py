@@ -12,14 +12,17 @@ from numpy.typing import NDArray
 
 from edgeocr_training.data.page import Page
 from edgeocr_training.data.synthetic import degradation
-from edgeocr_training.data.synthetic.backgrounds import Backgrounds, gradient, paper, plain
+from edgeocr_training.data.synthetic.backgrounds import Backgrounds, gradient, paper
 from edgeocr_training.data.synthetic.corpora import find_corpora
 from edgeocr_training.data.synthetic.fonts import Language, find_fonts
 from edgeocr_training.data.synthetic.layouts import Material, document, form, poster, receipt
 from edgeocr_training.data.synthetic.projection import (
+    Bend,
     area,
+    lay,
     mapped,
     onto,
+    thickness,
     tilted,
     within,
 )
@@ -131,7 +134,7 @@ class SyntheticPages:
             texts.append(line.text)
             ignored.append(
                 area(visible) < _VISIBLE * area(line.polygon)
-                or _height(line.polygon) < config.smallest_text
+                or thickness(line.polygon) < config.smallest_text
             )
         page = Page(
             image=picture,
@@ -140,12 +143,6 @@ class SyntheticPages:
             name=f"rendered {name}",
         )
         return RenderedPage(page=page, texts=tuple(texts))
-
-
-def _height(polygon: NDArray[np.float32]) -> float:
-    """Pixels between the long sides, about."""
-    (_, sides, _) = cv2.minAreaRect(polygon)
-    return float(min(sides))
 
 
 _Made = tuple[NDArray[np.uint8], list[WrittenLine]]
@@ -167,13 +164,16 @@ def _on_sheet(
 ) -> _Made:
     """Scanned, on a screen, or photographed as it lies somewhere."""
     if rng.random() < 0.12:
-        ground = plain(rng, size) if rng.random() < 0.5 else gradient(rng, size)
+        ground = gradient(rng, size, strength=rng.uniform(0, 0.3))
     else:
         ground = paper(rng, size)
     sheet = Sheet(ground)
     write(rng, sheet, material)
     if rng.random() < 0.4:
-        return sheet.picture, sheet.lines
+        picture = sheet.picture
+        if rng.random() < 0.4:
+            picture = degradation.photocopied(rng, picture)
+        return picture, sheet.lines
     return _photographed(rng, size, sheet, material, fill=(0.85, 1.25), slant=2.0, tilt=9.0)
 
 
@@ -225,27 +225,29 @@ def _photographed(
         slant: see :func:`~edgeocr_training.data.synthetic.projection.tilted`.
         tilt: see there.
     """
-    seen = tilted(rng, sheet.height, sheet.width, slant=slant, tilt=tilt)
+    front, lines, cover = sheet.picture, sheet.lines, None
+    if rng.random() < 0.2:
+        bend = Bend(
+            amplitude=rng.uniform(0.003, 0.03) * sheet.width,
+            waves=rng.uniform(0.3, 1.2),
+            phase=rng.uniform(0, 2 * np.pi),
+            width=sheet.width,
+        )
+        cover = bend.picture(np.full(front.shape[:2], 255, np.uint8))
+        front = bend.picture(front)
+        lines = [replace(line, polygon=bend.polygon(line.polygon)) for line in lines]
+    height, width = front.shape[:2]
+    seen = tilted(rng, height, width, slant=slant, tilt=tilt)
     spread = np.ptp(seen, axis=0)
     scale = min(size[1] / spread[0], size[0] / spread[1]) * rng.uniform(*fill)
-    seen *= scale
     room = np.array([size[1], size[0]]) - spread * scale
-    target = seen - seen.min(0) + rng.uniform(0.1, 0.9, 2) * room
-    homography = onto(sheet.height, sheet.width, target.astype(np.float32))
+    target = (seen - seen.min(0)) * scale + rng.uniform(0.1, 0.9, 2) * room
+    homography = onto(height, width, np.asarray(target, np.float32))
     picture = material.backgrounds.surface(rng, size)
     if rng.random() < 0.5:
         _cast_shadow(rng, picture, target)
-    cv2.warpPerspective(
-        sheet.picture,
-        homography,
-        (size[1], size[0]),
-        dst=picture,
-        flags=cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_TRANSPARENT,
-    )
-    return picture, [
-        replace(line, polygon=mapped(line.polygon, homography)) for line in sheet.lines
-    ]
+    lay(picture, front, homography, cover=cover)
+    return picture, [replace(line, polygon=mapped(line.polygon, homography)) for line in lines]
 
 
 def _cast_shadow(
@@ -263,7 +265,7 @@ def _taken(
     rng: np.random.Generator, picture: NDArray[np.uint8], lines: Sequence[WrittenLine]
 ) -> NDArray[np.uint8]:
     """Degraded as far as the smaller lines stay readable."""
-    heights = [_height(line.polygon) for line in lines]
+    heights = [thickness(line.polygon) for line in lines]
     small = float(np.clip(np.percentile(heights, 15) if heights else 30.0, 8, 60))
     if rng.random() < 0.3:
         picture = degradation.shadow(rng, picture)

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from string import capwords
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeocr_training.data.synthetic import fields
-from edgeocr_training.data.synthetic.backgrounds import colour, gradient, wall
-from edgeocr_training.data.synthetic.layouts import Material, contrasting, decorated, spaced
-from edgeocr_training.data.synthetic.projection import mapped, onto, tilted
-from edgeocr_training.data.synthetic.sheet import Sheet, WrittenLine
+from edgeocr_training.data.synthetic.backgrounds import gradient, plain, wall
+from edgeocr_training.data.synthetic.corpora import Corpus
+from edgeocr_training.data.synthetic.layouts import (
+    Material,
+    cased,
+    contrasting,
+    decorated,
+    spaced,
+)
+from edgeocr_training.data.synthetic.projection import Bend, lay, mapped, onto, tilted
+from edgeocr_training.data.synthetic.sheet import Pen, Sheet, WrittenLine
 
 
 def scene(
@@ -23,7 +29,7 @@ def scene(
     picture = material.backgrounds.surface(rng, size)
     taken = np.zeros(size, np.uint8)
     lines: list[WrittenLine] = []
-    slant = rng.choice([2.0, 6.0, 15.0])
+    slant = rng.choice([2.0, 6.0, 15.0, 40.0], p=[0.35, 0.35, 0.2, 0.1])
     for _ in range(int(rng.integers(1, 12))):
         lines += _sign(rng, picture, taken, material, slant=slant)
     return picture, lines
@@ -41,79 +47,89 @@ def _sign(
     corpus = material.corpus(rng)
     size = round(float(np.exp(rng.uniform(np.log(12), np.log(0.16 * min(picture.shape[:2]))))))
     pen = spaced(rng, material.pen(rng, corpus.language, size, (0, 0, 0)))
-    texts = []
-    for _ in range(int(rng.choice([1, 2, 3, 5], p=[0.6, 0.2, 0.12, 0.08]))):
-        if rng.random() < 0.2:
-            text = fields.value(rng, corpus)
-        else:
-            text = corpus.phrase(rng, int(rng.integers(1, 5)))
-        if corpus.language == "en":
-            style = rng.random()
-            text = text.upper() if style < 0.4 else capwords(text) if style < 0.7 else text
-        text = pen.fitting(text, 0.9 * picture.shape[1])
-        if text:
-            texts.append(text)
+    if corpus.language == "zh" and rng.random() < 0.12:
+        pen = replace(pen, vertical=True)
+    texts = _texts(rng, corpus, pen, longest=0.9 * picture.shape[1])
     if not texts:
         return []
     margin = size * rng.uniform(0.15, 0.8)
-    leading = rng.uniform(1.15, 1.5)
-    width = round(max(map(pen.width, texts)) + 2 * margin + 0.3 * size)
-    height = round(((len(texts) - 1) * leading + 1.3) * size + 2 * margin)
-    target = _free_place(rng, taken, height, width, slant=slant)
+    step = rng.uniform(1.15, 1.5) * size
+    along = round(max(map(pen.length, texts)) + 2 * margin + 0.3 * size)
+    across = round((len(texts) - 1) * step + 1.3 * size + 2 * margin)
+    height, width = (along, across) if pen.vertical else (across, along)
+    bend = None
+    if rng.random() < 0.15:
+        bend = Bend(
+            amplitude=rng.uniform(0.03, 0.12) * width,
+            waves=rng.uniform(0.3, 1.0),
+            phase=rng.uniform(0, 2 * np.pi),
+            width=width,
+        )
+    seen_height = height + 2 * (bend.margin if bend else 0)
+    target = _free_place(rng, taken, seen_height, width, slant=slant)
     if target is None:
         return []
     cv2.fillConvexPoly(taken, np.rint(target).astype(np.int32), 1)
 
-    homography = onto(height, width, target)
-    low = np.floor(target.min(0)).astype(int) - 1
-    high = np.ceil(target.max(0)).astype(int) + 2
-    region = picture[low[1] : high[1], low[0] : high[0]]
-    moved = np.array([[1, 0, -low[0]], [0, 1, -low[1]], [0, 0, 1]], np.float64) @ homography
-    extent = (int(high[0] - low[0]), int(high[1] - low[1]))
-
-    on_board = rng.random() < 0.6
+    low, high = np.floor(target.min(0)).astype(int), np.ceil(target.max(0)).astype(int)
+    behind = picture[low[1] : high[1], low[0] : high[0]].mean(2)
+    on_board = rng.random() < 0.6 or behind.std() > 50
     if on_board:
-        make = (gradient, wall)[int(rng.random() < 0.3)]
-        face = make(rng, (height, width)) if rng.random() < 0.4 else _flat(rng, (height, width))
+        face = _board(rng, (height, width))
+        ground, unevenness = float(face.mean()), float(face.mean(2).std())
     else:
-        # What the sign stands on, seen as the sign is seen: writing on the thing itself.
-        face = np.asarray(
-            cv2.warpPerspective(region, moved, (width, height), flags=_BACK, borderMode=_EDGE),
-            np.uint8,
-        )
+        ground, unevenness = float(behind.mean()), float(behind.std())
+    ink = contrasting(rng, ground, at_least=min(60 + 1.5 * unevenness, 120))
+    pen = decorated(rng, replace(pen, colour=ink), ground)
+    if not on_board:
+        # Only what is written will cover the picture: its edges must have no other colour.
+        face = np.full((height, width, 3), pen.rim, np.uint8)
     sheet = Sheet(face)
-    ground = sheet.lightness((0, 0, width, height))
-    pen = decorated(rng, replace(pen, colour=contrasting(rng, ground, at_least=70)), ground)
     if on_board and rng.random() < 0.3:
         inset = 0.3 * margin
         box = (inset, inset, width - inset, height - inset)
         sheet.draw.rectangle(box, outline=pen.colour, width=max(1, size // 12))
     anchor = (0.0, 0.5, 0.5, 1.0)[rng.integers(4)]
-    baseline = margin + size
-    for text in texts:
-        start = margin + 0.15 * size + anchor * (width - 2 * margin - 0.3 * size)
-        sheet.write(text, start, baseline, pen, anchor=anchor)
-        baseline += leading * size
-    soft = rng.uniform(0, 0.05) * size if rng.random() < 0.3 else 0.0
-    written = sheet.picture
-    if soft > 0.3:
-        written = np.asarray(cv2.GaussianBlur(written, (0, 0), min(soft, 1.5)), np.uint8)
-    seen = cv2.warpPerspective(written, moved, extent, flags=cv2.INTER_LINEAR)
-    cover = cv2.warpPerspective(np.full((height, width), 255, np.uint8), moved, extent)
-    share = cover[:, :, None].astype(np.float32) / 255
-    region[:] = (seen * share + region * (1 - share)).astype(np.uint8)
-    return [
-        WrittenLine(polygon=mapped(line.polygon, homography), text=line.text)
-        for line in sheet.lines
-    ]
+    for number, text in enumerate(texts):
+        place = margin + number * step
+        if pen.vertical:
+            sheet.write(text, width - place - 0.65 * size, margin + 0.15 * size, pen)
+        else:
+            start = margin + 0.15 * size + anchor * (width - 2 * margin - 0.3 * size)
+            sheet.write(text, start, place + size, pen, anchor=anchor)
+
+    front, lines = sheet.picture, sheet.lines
+    cover = np.full((height, width), 255, np.uint8) if on_board else sheet.cover
+    if rng.random() < 0.3:
+        # Seen less sharply than what is around it.
+        sigma = max(rng.uniform(0, 0.04) * size, 0.3)
+        front = np.asarray(cv2.GaussianBlur(front, (0, 0), sigma), np.uint8)
+        cover = np.asarray(cv2.GaussianBlur(cover, (0, 0), sigma), np.uint8)
+    if bend:
+        front, cover = bend.picture(front), bend.picture(cover)
+        lines = [replace(line, polygon=bend.polygon(line.polygon)) for line in lines]
+    homography = onto(seen_height, width, target)
+    lay(picture, front, homography, cover=cover)
+    return [replace(line, polygon=mapped(line.polygon, homography)) for line in lines]
 
 
-_BACK = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-_EDGE = cv2.BORDER_REPLICATE
+def _texts(rng: np.random.Generator, corpus: Corpus, pen: Pen, *, longest: float) -> list[str]:
+    """One line or a few, none of them empty."""
+    texts = []
+    for _ in range(int(rng.choice([1, 2, 3, 5], p=[0.6, 0.2, 0.12, 0.08]))):
+        if rng.random() < 0.2 and not pen.vertical:
+            text = fields.value(rng, corpus)
+        else:
+            text = corpus.phrase(rng, int(rng.integers(1, 5)))
+        texts.append(pen.fitting(cased(rng, text, corpus.language), longest))
+    return [text for text in texts if text]
 
 
-def _flat(rng: np.random.Generator, size: tuple[int, int]) -> NDArray[np.uint8]:
-    return np.full((*size, 3), colour(rng), np.uint8)
+def _board(rng: np.random.Generator, size: tuple[int, int]) -> NDArray[np.uint8]:
+    kind = rng.random()
+    if kind < 0.6:
+        return plain(rng, size)
+    return gradient(rng, size, strength=0.3) if kind < 0.85 else wall(rng, size)
 
 
 def _free_place(

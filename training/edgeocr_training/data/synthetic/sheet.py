@@ -10,14 +10,15 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from edgeocr_training.data.synthetic.fonts import Typeface
-from edgeocr_training.data.synthetic.ink import draw_ink
+from edgeocr_training.data.synthetic.ink import Ink, draw_ink, draw_vertical_ink
 
 Colour = tuple[int, int, int]
 """BGR: Pillow does not care which channel is which."""
 
 _CLOSING: Final = "，。、：；！？）》”"
+_CHARACTERS_PER_EM: Final = 4
 _ROOM: Final = 0.04
-"""Ems of a font's size left free between ink and outline, on every side."""
+"""Ems left free between ink and outline, on every side."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -36,26 +37,48 @@ class Pen:
     """Of the stroke, the letters themselves keeping their colour; None: the same."""
     shadow: Colour | None = None
     opacity: float = 1.0
+    vertical: bool = False
+    """From top to bottom instead of from left to right."""
 
     @property
     def font(self) -> ImageFont.FreeTypeFont:
         """The face at this size."""
         return self.typeface.at(self.size)
 
-    def width(self, text: str) -> float:
+    @property
+    def rim(self) -> Colour:
+        """The colour of the outermost ink."""
+        return self.shadow or self.outline or self.colour
+
+    def length(self, text: str) -> float:
         """Pixels from where writing begins to where it goes on."""
+        if self.vertical:
+            return (self.size + self.letter_gap) * len(text)
         return self.font.getlength(text) + self.letter_gap * len(text)
 
-    def fitting(self, text: str, width: float) -> str:
+    def fitting(self, text: str, length: float) -> str:
         """The longest beginning of ``text`` that fits, cut between words; empty if none does."""
-        text = self.typeface.readable(text)
-        whole = self.width(text)
-        if whole <= width:
+        if length <= 0:
+            return ""
+        # No text is narrower than this: measuring what can't fit would take most of the time.
+        most = max(int(_CHARACTERS_PER_EM * length / self.size), 1)
+        whole = self.typeface.readable(text)
+        text = whole[: most + 1]
+        measured = self.length(text)
+        if measured <= length and text == whole:
             return text
-        end = min(int(len(text) * width / whole * 1.1) + 1, len(text) - 1)
-        while end > 0 and not (_may_break(text, end) and self.width(text[:end]) <= width):
+        end = min(int(len(text) * length / max(measured, 1) * 1.05) + 1, len(text) - 1)
+        while end > 0 and not (_may_break(text, end) and self.length(text[:end]) <= length):
             end -= 1
         return text[:end].strip()
+
+    def ink(self, text: str, *, word_gap: float = 0.0, stroke: int) -> Ink | None:
+        """Draws ``text``; see :func:`~edgeocr_training.data.synthetic.ink.draw_ink`."""
+        if self.vertical:
+            return draw_vertical_ink(text, self.font, letter_gap=self.letter_gap, stroke=stroke)
+        return draw_ink(
+            text, self.font, letter_gap=self.letter_gap, word_gap=word_gap, stroke=stroke
+        )
 
 
 def _may_break(text: str, place: int) -> bool:
@@ -69,7 +92,7 @@ class WrittenLine:
     """One line and where it stands."""
 
     polygon: NDArray[np.float32]
-    """(N, 2), pixels, clockwise from the beginning of the text's upper side."""
+    """(N, 2), pixels, clockwise from its top-left."""
     text: str
 
 
@@ -82,6 +105,7 @@ class Sheet:
 
     def __init__(self, picture: NDArray[np.uint8]) -> None:
         self._image = Image.fromarray(picture)
+        self._cover = Image.new("L", self._image.size)
         self.draw = ImageDraw.Draw(self._image)
         self.lines: list[WrittenLine] = []
 
@@ -98,9 +122,16 @@ class Sheet:
         """(H, W, 3) uint8 BGR, a copy."""
         return np.array(self._image)
 
-    def lightness(self, box: tuple[int, int, int, int]) -> float:
-        """Mean grey level in (left, top, right, bottom)."""
-        return float(np.asarray(self._image.crop(box).resize((16, 4)), np.float32).mean())
+    @property
+    def cover(self) -> NDArray[np.uint8]:
+        """(H, W) uint8: how strongly what was written covers the sheet, 0 to 255; a copy."""
+        return np.array(self._cover)
+
+    def lightness(self, box: tuple[int, int, int, int]) -> tuple[float, float]:
+        """Mean and standard deviation of the grey levels in (left, top, right, bottom)."""
+        sample = self._image.crop(box).resize((64, 16), Image.Resampling.NEAREST)
+        grey = np.asarray(sample, np.float32).mean(2)
+        return float(grey.mean()), float(grey.std())
 
     def paste(self, picture: NDArray[np.uint8], left: int, top: int) -> None:
         """Puts a picture (H, W, 3) down."""
@@ -121,11 +152,12 @@ class Sheet:
 
         Args:
             text: of which the pen's face may lack characters: they are left out.
-            left: where writing begins, or ends, or has its middle, see ``anchor``.
-            baseline: row on which the letters stand.
+            left: where writing begins, or ends, or has its middle, see ``anchor``; of a vertical
+                line, its middle.
+            baseline: row on which the letters stand; of a vertical line, where writing begins.
             pen: to write with.
-            anchor: share of the line's width that lies left of ``left``.
-            word_gap: pixels added to every space.
+            anchor: share of a horizontal line's length that lies left of ``left``.
+            word_gap: pixels added to every space of a horizontal line.
             underline: rules a line under the text.
 
         Returns:
@@ -133,46 +165,50 @@ class Sheet:
             left the sheet.
         """
         text = pen.typeface.readable(text)
-        font = pen.font
-        ink = draw_ink(text, font, letter_gap=pen.letter_gap, word_gap=word_gap, stroke=pen.stroke)
+        ink = pen.ink(text, word_gap=word_gap, stroke=pen.stroke)
         if ink is None:
             return 0.0
-        x = round(left - anchor * ink.advance) + ink.left
-        y = round(baseline) + ink.top
-        right, bottom = x + ink.mask.width, y + ink.mask.height
-        if x < 1 or y < 1 or right > self.width - 1 or bottom > self.height - 1:
+        x = round(left - (0 if pen.vertical else anchor * ink.advance))
+        y = round(baseline)
+        box = (
+            x + ink.left,
+            y + ink.top,
+            x + ink.left + ink.mask.width,
+            y + ink.top + ink.mask.height,
+        )
+        if min(box[:2]) < 1 or box[2] > self.width - 1 or box[3] > self.height - 1:
             return 0.0
         if pen.shadow is not None:
-            self._cast_shadow(ink.mask, x, y, away=max(1, pen.size // 14), colour=pen.shadow)
-        mask = ink.mask if pen.opacity == 1 else ink.mask.point(lambda level: level * pen.opacity)
-        self._image.paste(pen.outline or pen.colour, (x, y), mask)
+            away = max(1, pen.size // 14)
+            wide = Image.new("L", (ink.mask.width + 4 * away, ink.mask.height + 4 * away))
+            wide.paste(ink.mask, (2 * away, 2 * away))
+            soft = wide.filter(ImageFilter.BoxBlur(away / 2))
+            self._cover_with(pen.shadow, soft, box[0] - away, box[1] - away, pen.opacity)
+        self._cover_with(pen.outline or pen.colour, ink.mask, box[0], box[1], pen.opacity)
         if pen.outline is not None:
-            inner = draw_ink(text, font, letter_gap=pen.letter_gap, word_gap=word_gap)
+            inner = pen.ink(text, word_gap=word_gap, stroke=0)
             if inner is not None:
-                place = (x - ink.left + inner.left, round(baseline) + inner.top)
-                self._image.paste(pen.colour, place, inner.mask)
+                self._cover_with(pen.colour, inner.mask, x + inner.left, y + inner.top, pen.opacity)
         if underline:
             row = round(baseline + max(2, 0.12 * pen.size))
-            thickness = max(1, pen.size // 16)
-            self.draw.line((x, row, right, row), fill=pen.colour, width=thickness)
-        room = _ROOM * pen.size
-        self.lines.append(WrittenLine(polygon=_rectangle(x, y, right, bottom, room), text=text))
+            rule = Image.new("L", (box[2] - box[0], max(1, pen.size // 16)), 255)
+            self._cover_with(pen.colour, rule, box[0], row, pen.opacity)
+        self.lines.append(WrittenLine(polygon=_around(*box, room=_ROOM * pen.size), text=text))
         return ink.advance
 
-    def _cast_shadow(self, mask: Image.Image, x: int, y: int, *, away: int, colour: Colour) -> None:
-        grown = Image.new("L", (mask.width + 4 * away, mask.height + 4 * away))
-        grown.paste(mask, (2 * away, 2 * away))
-        soft = grown.filter(ImageFilter.BoxBlur(away / 2))
-        self._image.paste(colour, (x - away, y - away), soft)
+    def _cover_with(
+        self, colour: Colour, mask: Image.Image, left: int, top: int, opacity: float
+    ) -> None:
+        if opacity < 1:
+            mask = mask.point(lambda level: level * opacity)
+        self._image.paste(colour, (left, top), mask)
+        self._cover.paste(255, (left, top), mask)
 
 
-def _rectangle(
-    left: float, top: float, right: float, bottom: float, room: float
+def _around(
+    left: float, top: float, right: float, bottom: float, *, room: float
 ) -> NDArray[np.float32]:
-    """Around pixels from (left, top) up to but without (right, bottom).
-
-    The centre of a pixel has whole coordinates here, as in OpenCV's warps.
-    """
+    """(4, 2): around pixels from (left, top) up to but without (right, bottom)."""
     left, top = left - 0.5 - room, top - 0.5 - room
     right, bottom = right - 0.5 + room, bottom - 0.5 + room
     return np.array([[left, top], [right, top], [right, bottom], [left, bottom]], np.float32)
