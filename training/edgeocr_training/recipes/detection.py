@@ -11,6 +11,11 @@ differ from them in this:
 * The teacher finds words too: it is PP-OCRv3's detector after it learnt ICDAR 2015
   (``det_ic15_teacher``). PaddleOCR's has a ResNet18, for which ``det_ic15_server`` is here.
 
+The recipes ``det_lines...`` find lines, as the product reads them. Their pages are those of ICDAR
+2015, FUNSD, SROIE and a folder of samples, and rendered ones. What is a line there is what
+PP-OCRv6's small detector says: its boxes are the labels, in the folder ``lines`` of the data, and
+its maps teach.
+
 Weights that another recipe made are looked for where ``edgeocr-train run`` puts them.
 """
 
@@ -20,12 +25,16 @@ from dataclasses import replace
 from typing import Final
 
 from edgeocr_training.data.pages import PagesConfig
+from edgeocr_training.data.synthetic.pages import SyntheticPagesConfig
+from edgeocr_training.data.teacher_maps import TeacherMapsConfig
 from edgeocr_training.evaluation.detection import DetectionEvaluatorConfig
 from edgeocr_training.importers.pp_ocrv3_det import Part
 from edgeocr_training.models.dbfpn import DbFpnConfig
 from edgeocr_training.models.detector import DetectorConfig
+from edgeocr_training.models.edge_detector import edge_detector
 from edgeocr_training.models.initial_weights import InitialWeights
 from edgeocr_training.models.mobilenet_v3 import MobileNetV3Config
+from edgeocr_training.models.resnet_vd import ResNetVdConfig
 from edgeocr_training.models.rsefpn import RseFpnConfig
 from edgeocr_training.recipe import OptimizerConfig, Recipe, ScheduleConfig
 from edgeocr_training.recipes import RecipeFunction
@@ -37,6 +46,10 @@ from edgeocr_training.tasks.teacher import TeacherConfig
 
 _PP_OCRV3: Final = DetectorConfig(neck=RseFpnConfig())
 _CONSTANT: Final = ScheduleConfig(kind="constant")
+
+_LINES_TRAIN: Final = {"icdar2015_train": 1, "funsd_train": 3, "sroie_train": 2, "samples": 5}
+"""How often an epoch shows them."""
+_LINES_DEV: Final = ("icdar2015_dev", "funsd_dev", "sroie_dev")
 
 
 def det_ic15(*, data_root: str = "data") -> Recipe:
@@ -186,6 +199,70 @@ def det_ic15_cml_copy_paste(*, data_root: str = "data") -> Recipe:
     )
 
 
+def det_ic15_server(*, data_root: str = "data") -> Recipe:
+    """The detector of PP-OCR's servers, which taught PP-OCRv2's: ResNet18 and 256 channels.
+
+    PaddleOCR's had learnt tens of thousands of pages. This one starts at random.
+    """
+    return replace(
+        det_ic15(data_root=data_root),
+        name="det_ic15_server",
+        description="words: ResNet18 with 256 channels",
+        task=SupervisedDetectionConfig(
+            detector=DetectorConfig(backbone=ResNetVdConfig(), neck=DbFpnConfig(channels=256))
+        ),
+    )
+
+
+def det_lines(*, data_root: str = "data") -> Recipe:
+    """PP-OCRv2's student finds lines: CML with a teacher of today, and CopyPaste.
+
+    Both students begin with the backbone and the neck of PP-OCRv3's detector, which finds lines
+    too; their heads differ. The average of the weights over some thousand steps is kept, which
+    PP-OCRv2 did not do yet.
+
+    Args:
+        data_root: folder with ``lines``, ``models`` and the data sets.
+    """
+    return Recipe(
+        name="det_lines",
+        description="lines: PP-OCRv2's student, taught by PP-OCRv6 (CML)",
+        task=CmlDetectionConfig(initial_weights=_official(data_root, "backbone", "neck")),
+        data=PagesConfig(
+            labels=tuple(f"{data_root}/lines/{name}.txt" for name in _LINES_TRAIN),
+            repeats=tuple(_LINES_TRAIN.values()),
+            synthetic=SyntheticPagesConfig(count=1000),
+            teacher_maps=TeacherMapsConfig(model=f"{data_root}/models/PP-OCRv6_det_small.onnx"),
+            copy_paste=True,
+            colour_jitter=0.3,
+        ),
+        evaluation=DetectionEvaluatorConfig(
+            labels=tuple(f"{data_root}/lines/{name}.txt" for name in _LINES_DEV)
+        ),
+        epochs=200,
+        batch_size=8,
+        optimizer=OptimizerConfig(learning_rate=1e-3),
+        schedule=ScheduleConfig(kind="cosine", warm_up_epochs=1),
+        ema_decay=0.999,
+        evaluate_every_epochs=5,
+    )
+
+
+def det_lines_edge(*, data_root: str = "data") -> Recipe:
+    """The detector that the product carries, taught by the same teacher.
+
+    One student alone: two of a kind so small have little to tell one another, and cost twice.
+    """
+    return replace(
+        det_lines(data_root=data_root),
+        name="det_lines_edge",
+        description="lines: the edge detector, taught by PP-OCRv6",
+        task=DistillDetectionConfig(detector=edge_detector("medium")),
+        batch_size=16,
+        optimizer=OptimizerConfig(learning_rate=2e-3),
+    )
+
+
 def _official(data_root: str, *parts: Part) -> InitialWeights:
     return InitialWeights(
         official=f"{data_root}/models/ch_PP-OCRv3_det_infer.onnx", official_parts=parts
@@ -212,4 +289,7 @@ RECIPES: Final[dict[str, RecipeFunction]] = {
     "det_ic15_distill": det_ic15_distill,
     "det_ic15_cml": det_ic15_cml,
     "det_ic15_cml_copy_paste": det_ic15_cml_copy_paste,
+    "det_ic15_server": det_ic15_server,
+    "det_lines": det_lines,
+    "det_lines_edge": det_lines_edge,
 }
