@@ -33,9 +33,11 @@ def draw_curves(rows: Iterable[Row], path: Path, *, title: str) -> None:
         elif row["kind"] == "evaluation":
             evaluations.append(row)
     # Figures of their own canvas: pyplot would want a display, and keeps every figure.
-    figure = Figure(figsize=(12, 8), layout="constrained")
+    figure = Figure(figsize=(12, 8))
     FigureCanvasAgg(figure)
-    (losses, measures), (rate, throughput) = figure.subplots(2, 2)
+    (losses, measures), (rate, throughput) = figure.subplots(
+        2, 2, gridspec_kw={"left": 0.07, "right": 0.97, "top": 0.92, "bottom": 0.07, "hspace": 0.25}
+    )
     figure.suptitle(title)
 
     losses.set_title("loss")
@@ -57,7 +59,7 @@ def draw_curves(rows: Iterable[Row], path: Path, *, title: str) -> None:
     for axes in (losses, measures, rate, throughput):
         axes.set_xlabel("step")
         axes.grid(alpha=0.3)
-        if axes.lines:
+        if len(axes.lines) > 1:
             axes.legend(fontsize="small")
 
     picture = io.BytesIO()

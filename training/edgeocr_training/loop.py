@@ -244,7 +244,6 @@ class _Run:
                 leftover.unlink()  # Of a run that was killed while it wrote.
             write_whole(folder / RECIPE, json.dumps(recipe_data(recipe), indent=2).encode())
             self._log = MetricLog(folder, keep=self._is_from_before)
-            self._save()
 
     @property
     def _steps(self) -> int:
@@ -252,6 +251,7 @@ class _Run:
 
     def to_the_end(self, stop: _Stop, until: float | None) -> RunResult:
         """Updates and evaluates until the run is done, or has to stop."""
+        self._save()  # A disk that is full or read-only is better noticed now.
         saved = drawn = time.monotonic()
         batches = self._batches()
         with tqdm(
@@ -409,15 +409,17 @@ class _Run:
             self._evaluated_step = self._step
             return
         self._save()  # An evaluation takes long; whatever ends it loses no step.
-        metrics = self._evaluator.evaluate(self._student, device=self._device)
+        measured = self._evaluator.evaluate(self._student, device=self._device)
+        # A NumPy number is a float to a type checker, but no plain data to a safe loader.
+        metrics = {key: float(value) for key, value in measured.items()}
         self._evaluated_step = self._step
         name = self._evaluator.metric
         best = not self._best_metrics or metrics[name] > self._best_metrics[name]
-        self._metrics = dict(metrics)
+        self._metrics = metrics
         epoch = -(-self._step // self._updates_per_epoch)
         self._log.add("evaluation", step=self._step, epoch=epoch, values=metrics)
         if best:
-            self._best_metrics = dict(metrics)
+            self._best_metrics = metrics
             weights = Weights(
                 recipe=self._recipe.name,
                 step=self._step,
