@@ -32,6 +32,7 @@ def random_crop(
     *,
     tries: int,
     min_side_ratio: float,
+    fill_square: bool,
 ) -> Crop:
     """A crop of random place and size that shows at least one text and cuts none.
 
@@ -43,6 +44,8 @@ def random_crop(
         rng: source of all randomness.
         tries: after so many crops that were too small or showed no text, the whole page it is.
         min_side_ratio: least width and height of the crop, relative to the page's.
+        fill_square: whether the shorter side grows towards the longer one, as far as the page
+            and its text allow.
 
     Returns:
         The crop. Of a page without text, the first one that is large enough: PP-OCR, which finds
@@ -62,6 +65,10 @@ def random_crop(
                 continue
             shown_N2 = (highs_N2 > (left, top)) & (lows_N2 < (right, bottom))
             if not len(lows_N2) or np.all(shown_N2, axis=1).any():
+                if fill_square:
+                    side = max(right - left, bottom - top)
+                    left, right = _grown(left, right, side, columns, rng)
+                    top, bottom = _grown(top, bottom, side, rows, rng)
                 return Crop(x=left, y=top, width=right - left, height=bottom - top)
     return Crop(x=0, y=0, width=width, height=height)
 
@@ -83,3 +90,16 @@ def _two_cuts(gaps: Sequence[range], rng: np.random.Generator) -> tuple[int, int
     chosen = [gaps[int(rng.integers(len(gaps)))] for _ in range(2)]
     first, second = (gap[int(rng.integers(len(gap)))] for gap in chosen)
     return min(first, second), max(first, second)
+
+
+def _grown(
+    start: int, end: int, length: int, gaps: Sequence[range], rng: np.random.Generator
+) -> tuple[int, int]:
+    """Two places in gaps around ``start`` and ``end``, at most ``length`` apart."""
+    lowest = start - int(rng.integers(length - (end - start) + 1))
+    lowest = max(min(lowest, gaps[-1][-1] - length), 0)
+    # The gap in which ``start`` lies is the last one that can hold the new start.
+    start = next(max(gap[0], lowest) for gap in gaps if gap[-1] >= lowest)
+    highest = start + length
+    end = next(min(gap[-1], highest) for gap in reversed(gaps) if gap[0] <= highest)
+    return start, end

@@ -64,6 +64,9 @@ class PagesConfig:
     crop_tries: int = 50
     min_crop_side_ratio: float = 0.1
     """Least width and height of a crop, relative to the page's."""
+    fill_square: bool = False
+    """Whether crops grow towards a square as far as the page and its text allow. PP-OCR's don't,
+    which leaves nearly half of a sample of ICDAR 2015 black."""
     colour_jitter: float = 0.0
     """Range of random brightness and contrast, as factors about 1, which PP-OCR does without; see
     :mod:`edgeocr_training.data.colour_jitter`."""
@@ -141,6 +144,7 @@ class PagesDataset:
             resize=config.resize,
             crop_tries=config.crop_tries,
             min_crop_side_ratio=config.min_crop_side_ratio,
+            fill_square=config.fill_square,
         )
         self._labels = DbLabelsConfig(
             shrink_ratio=config.shrink_ratio,

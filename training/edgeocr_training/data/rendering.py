@@ -15,9 +15,6 @@ from edgeocr_training.data.page_image import REDUCTIONS, PageImage
 from edgeocr_training.data.page_layout import PageLayout, Patch
 from edgeocr_training.data.view import View
 
-# Of the corners of a patch's mask, as OpenCV counts fractions of pixels.
-_FRACTION_BITS: Final = 4
-
 # Images that would be decoded to fewer pixels than this are decoded whole.
 _MIN_REDUCED_SIDE: Final = 16
 
@@ -118,14 +115,26 @@ def _lay(
         (x1 - x0, y1 - y0),
         borderMode=cv2.BORDER_REPLICATE,
     )
-    alpha = np.zeros((y1 - y0, x1 - x0), dtype=np.uint8)
-    corners = np.rint((quad - (x0 + 0.5, y0 + 0.5)) * (1 << _FRACTION_BITS)).astype(np.int32)
-    cv2.fillConvexPoly(alpha, corners, 255, lineType=cv2.LINE_AA, shift=_FRACTION_BITS)
-    weight = alpha.astype(np.float32) / 255
+    weight = _coverage(quad - np.array([x0, y0], dtype=np.float32), x1 - x0, y1 - y0)
     if canvas.ndim == 3:
         weight = weight[..., None]
     below = canvas[y0:y1, x0:x1]
     below[:] = np.rint(below + (shown - below.astype(np.float32)) * weight).astype(np.uint8)
+
+
+def _coverage(quad: NDArray[np.float32], width: int, height: int) -> NDArray[np.float32]:
+    """(height, width) share of each pixel that lies in a convex quad, by its nearest edge."""
+    x_1W = np.arange(width, dtype=np.float32)[None] + np.float32(0.5)
+    y_H1 = np.arange(height, dtype=np.float32)[:, None] + np.float32(0.5)
+    share_HW = np.ones((height, width), dtype=np.float32)
+    edges = np.roll(quad, -1, axis=0) - quad
+    # The sign of the area tells on which side of its edges the quad lies.
+    side = np.sign(np.sum(quad[:, 0] * edges[:, 1] - quad[:, 1] * edges[:, 0]))
+    for (x, y), edge in zip(quad, side * edges, strict=True):
+        u, v = edge / max(np.hypot(*edge), np.float32(1e-6))
+        inside_HW = (y_H1 - y) * u - (x_1W - x) * v
+        np.minimum(share_HW, inside_HW + np.float32(0.5), out=share_HW)
+    return np.maximum(share_HW, 0)
 
 
 def _between_pixel_centres(homography_33: NDArray[np.float64]) -> NDArray[np.float64]:

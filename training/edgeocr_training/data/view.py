@@ -28,6 +28,7 @@ class ViewConfig:
     resize: tuple[float, float]
     crop_tries: int
     min_crop_side_ratio: float
+    fill_square: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -77,6 +78,7 @@ def random_view(
         rng,
         tries=config.crop_tries,
         min_side_ratio=config.min_crop_side_ratio,
+        fill_square=config.fill_square,
     )
     scale = min(config.size / crop.width, config.size / crop.height)
     to_sample = np.array([[scale, 0, -crop.x * scale], [0, scale, -crop.y * scale], [0, 0, 1]])
