@@ -204,9 +204,9 @@ def _eval(arguments: argparse.Namespace) -> int:
     if recipe.evaluation is None:
         raise RecipeError(f"{recipe.name} says nothing of an evaluation")
     device = _device(arguments)
-    evaluator = recipe.evaluation.build()
     student = _task_of(recipe, arguments.checkpoint).student.to(device).eval()
-    _print_json(evaluator.evaluate(student, device=device))
+    figures = recipe.evaluation.build().evaluate(student, device=device)
+    _print_json({name: float(value) for name, value in figures.items()})
     return 0
 
 
