@@ -1,0 +1,214 @@
+"""The ablation: equal budgets, resumed where it was stopped, tables beside the papers'."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from edgeocr_training.ablation import (
+    RECIPES,
+    TABLES,
+    AblationConfig,
+    AblationRun,
+    Figures,
+    run_ablation,
+    table,
+)
+from edgeocr_training.errors import CheckpointError, RecipeError
+from edgeocr_training.recipes.detection import RECIPES as DETECTION_RECIPES
+
+CPU: Final = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> AblationConfig:
+    """Two recipes and two seeds, over two pages."""
+    pages = tmp_path_factory.mktemp("data") / "icdar2015"
+    pages.mkdir()
+    rows = []
+    for number in range(2):
+        image = np.random.default_rng(number).integers(150, 250, (96, 128, 3), dtype=np.uint8)
+        image[30:60, 20:110] //= 4
+        cv2.imwrite(str(pages / f"{number}.png"), image)
+        region = {"transcription": "a", "points": [[20, 30], [110, 30], [110, 60], [20, 60]]}
+        rows.append(f"{number}.png\t{json.dumps([region])}\n")
+    for name in ("train", "dev"):
+        (pages / f"{name}.txt").write_text("".join(rows), "utf-8")
+    return AblationConfig(
+        epochs=1,
+        seeds=(0, 1),
+        recipes=("det_ic15_baseline", "det_ic15_dml"),
+        data_root=str(pages.parent),
+        settings=(
+            "data.crop_size=64",
+            "batch_size=2",
+            "workers=0",
+            "evaluation.limit_side=64",
+            "task.initial_weights.official=none",
+        ),
+    )
+
+
+@pytest.fixture(scope="module")
+def done(config: AblationConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its folder after all runs."""
+    folder = tmp_path_factory.mktemp("ablation")
+    assert run_ablation(config, folder, device=CPU)
+    return folder
+
+
+def test_every_run_is_recorded_with_the_same_budget(done: Path) -> None:
+    runs = json.loads((done / "ablation.json").read_text("utf-8"))["runs"]
+    assert [(run["recipe"], run["seed"]) for run in runs] == [
+        ("det_ic15_baseline", 0),
+        ("det_ic15_dml", 0),
+        ("det_ic15_baseline", 1),
+        ("det_ic15_dml", 1),
+    ]
+    assert {run["images"] for run in runs} == {2}
+    for run in runs:
+        evaluations = [
+            row
+            for row in map(
+                json.loads,
+                (done / run["recipe"] / str(run["seed"]) / "metrics.jsonl")
+                .read_text()
+                .splitlines(),
+            )
+            if row["kind"] == "evaluation"
+        ]
+        assert [evaluation["hmean"] for evaluation in evaluations] == [run["figures"]["hmean"]]
+
+
+def test_the_tables_have_every_row_of_the_papers(done: Path) -> None:
+    text = (done / "ablation.md").read_text("utf-8")
+    for paper, rows in TABLES.items():
+        assert f"## {paper}\n" in text
+        for row in rows:
+            assert f"| {row.change} |" in text
+            assert f"{100 * row.paper.hmean:.1f}" in text
+    assert "1 epochs, 2 images of 64 pixels in batches of 2" in text
+
+
+def test_what_is_done_is_not_run_again(config: AblationConfig, done: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "ablation"
+    shutil.copytree(done, folder)
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("latest.pt")}
+    assert len(before) == 4
+    assert run_ablation(config, folder, device=CPU)
+    assert before == {path: path.stat().st_mtime_ns for path in folder.rglob("latest.pt")}
+
+
+def test_a_run_that_was_stopped_goes_on(config: AblationConfig, done: Path, tmp_path: Path) -> None:
+    """Its checkpoint is there, its record is not."""
+    folder = tmp_path / "ablation"
+    shutil.copytree(done, folder)
+    record = json.loads((folder / "ablation.json").read_text("utf-8"))
+    complete = record["runs"]
+    record["runs"] = complete[:3]
+    (folder / "ablation.json").write_text(json.dumps(record), "utf-8")
+    assert run_ablation(config, folder, device=CPU)
+    again = json.loads((folder / "ablation.json").read_text("utf-8"))["runs"]
+    assert again == complete
+
+
+def test_unequal_budgets_are_refused(config: AblationConfig, done: Path) -> None:
+    with pytest.raises(CheckpointError, match="unequal budgets"):
+        run_ablation(replace(config, epochs=2), done, device=CPU)
+
+
+def test_a_damaged_record_is_named(config: AblationConfig, tmp_path: Path) -> None:
+    (tmp_path / "ablation.json").write_text('{"runs": [{"recipe": 3}]}', "utf-8")
+    with pytest.raises(CheckpointError, match=r"ablation\.json"):
+        run_ablation(config, tmp_path, device=CPU)
+
+
+def test_a_missing_teacher_is_found_before_anything_is_run(
+    config: AblationConfig, tmp_path: Path
+) -> None:
+    wanted = replace(
+        config,
+        recipes=("det_ic15_baseline", "det_ic15_cml"),
+        teacher=str(tmp_path / "teacher.pt"),
+    )
+    with pytest.raises(CheckpointError, match=r"teacher\.pt"):
+        run_ablation(wanted, tmp_path, device=CPU)
+    assert not any(tmp_path.iterdir())
+
+
+def test_what_cannot_be_run_is_refused(
+    config: AblationConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(RecipeError, match="det_none"):
+        run_ablation(replace(config, recipes=("det_none",)), tmp_path, device=CPU)
+    with pytest.raises(RecipeError, match="at least one"):
+        run_ablation(replace(config, seeds=()), tmp_path, device=CPU)
+    monkeypatch.setitem(os.environ, "WORLD_SIZE", "2")
+    with pytest.raises(RecipeError, match="torchrun"):
+        run_ablation(config, tmp_path, device=CPU)
+
+
+def test_rows_are_recipes_that_change_what_they_say() -> None:
+    assert set(RECIPES) <= DETECTION_RECIPES.keys()
+    recipes = {name: DETECTION_RECIPES[name]() for name in RECIPES}
+    baseline = recipes["det_ic15_baseline"]
+    for name, recipe in recipes.items():
+        assert recipe.epochs == baseline.epochs, name
+        assert recipe.batch_size == baseline.batch_size, name
+        assert recipe.optimizer == baseline.optimizer, name
+        assert recipe.evaluation == baseline.evaluation, name
+        same_pages = name != "det_ic15_cml_copy_paste"
+        assert (recipe.data == baseline.data) == same_pages, name
+        same_schedule = name not in (
+            "det_ic15_inner256",
+            "det_ic15_se",
+            "det_ic15_constant",
+            "det_ic15_cosine",
+        )
+        assert (recipe.schedule == baseline.schedule) == same_schedule, name
+
+
+def run(recipe: str, seed: int, hmean: float) -> AblationRun:
+    return AblationRun(
+        recipe=recipe,
+        seed=seed,
+        fingerprint="",
+        figures=Figures(precision=hmean, recall=hmean, hmean=hmean),
+        images=1,
+        minutes=2.0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("hmeans", "change", "verdict"),
+    [
+        # The baseline has 0.50 and 0.60, so pairs differ by what is added.
+        ([0.52, 0.62], "+2.0 ± 0.0", "yes"),
+        ([0.47, 0.57], "-3.0 ± 0.0", "**no**"),
+        ([0.56, 0.60], "+3.0 ± 4.2", "within noise"),
+        ([0.52], "+2.0", "one seed"),
+        ([], "", ""),
+    ],
+)
+def test_a_change_is_judged_by_pairs_of_one_seed(
+    hmeans: list[float], change: str, verdict: str
+) -> None:
+    runs = [run("det_ic15_baseline", 0, 0.5), run("det_ic15_baseline", 1, 0.6)]
+    runs += [run("det_ic15_dml", seed, hmean) for seed, hmean in enumerate(hmeans)]
+    baseline, dml = (
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in table(TABLES["PP-OCRv2"], runs).splitlines()[2:4]
+    )
+    assert baseline[3:5] == ["55.0 ± 7.1", ""]
+    assert baseline[5:8] == ["71.8", "80.5", "75.9"]
+    assert dml[4] == change
+    assert dml[8:10] == ["+1.8", verdict]
