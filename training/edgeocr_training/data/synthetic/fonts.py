@@ -226,14 +226,23 @@ def _drawable(font: TTFont) -> bytes:
 
 
 def _draws_letters(path: str, index: int, drawable: bytes) -> bool:
-    """Whether there is ink, and not the same for every character, as in last-resort fonts."""
+    """Whether there is ink, not the same for every character, as in last-resort fonts, and no
+    frame around each, as in fonts of key caps: a full stop is smaller than a letter.
+    """
     characters = [c for c in "AgR8永国的" if drawable[ord(c)]]
     pictures = [_trial(path, index, character) for character in characters]
-    return (
-        len(characters) >= 3
-        and all(picture.any() for picture in pictures)
-        and len({picture.tobytes() for picture in pictures}) == len(pictures)
+    if len(characters) < 3 or not all(picture.any() for picture in pictures):
+        return False
+    if len({picture.tobytes() for picture in pictures}) < len(pictures):
+        return False
+    return not (drawable[ord("A")] and drawable[ord(".")]) or (
+        2 * _height(path, index, ".") < _height(path, index, "A")
     )
+
+
+def _height(path: str, index: int, character: str) -> float:
+    _, top, _, bottom = _open(path, index, _TRIAL_SIZE).getbbox(character)
+    return bottom - top
 
 
 def _looks_like_capitals(path: str, index: int, drawable: bytes) -> bool:

@@ -2,52 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from string import capwords
 
 import numpy as np
 
 from edgeocr_training.data.synthetic import fields
-from edgeocr_training.data.synthetic.backgrounds import Backgrounds, colour
+from edgeocr_training.data.synthetic.backgrounds import colour
 from edgeocr_training.data.synthetic.corpora import Corpus, is_chinese
-from edgeocr_training.data.synthetic.fonts import FontBook, Language
+from edgeocr_training.data.synthetic.fonts import Language
+from edgeocr_training.data.synthetic.material import Material
 from edgeocr_training.data.synthetic.ornaments import ORNAMENTS, barcode, scribble
 from edgeocr_training.data.synthetic.sheet import Colour, Pen, Sheet
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Material:
-    """What sheets are made of."""
-
-    fonts: FontBook
-    corpora: Mapping[Language, Corpus]
-    backgrounds: Backgrounds
-
-    def corpus(self, rng: np.random.Generator) -> Corpus:
-        """Of any of the languages."""
-        languages = sorted(self.corpora)
-        return self.corpora[languages[rng.integers(len(languages))]]
-
-    def text(self, rng: np.random.Generator, corpus: Corpus, characters: int) -> str:
-        """Running text of about so many characters, now and then with numbers or English in it."""
-        text = corpus.text(rng, characters)
-        if rng.random() < 0.25:
-            start = int(rng.integers(max(len(text) - characters // 2, 1)))
-            text = text[start:].lstrip(" ,.;:!?，。、；：！？）")
-            middle = len(text) // 2
-            if corpus.language == "zh":
-                other = self.corpora.get("en", corpus)
-                inserted = other.word(rng) if rng.random() < 0.5 else fields.number(rng, "zh")
-            else:
-                middle = text.find(" ", middle) + 1
-                inserted = fields.value(rng, corpus) + " "
-            text = text[:middle] + inserted + text[middle:]
-        return text[: 2 * characters]
-
-    def pen(self, rng: np.random.Generator, language: Language, size: float, ink: Colour) -> Pen:
-        """Any face of the language."""
-        return Pen(typeface=self.fonts.choose(rng, language), size=max(round(size), 6), colour=ink)
 
 
 def contrasting(rng: np.random.Generator, lightness: float, *, at_least: float) -> Colour:
@@ -587,13 +553,18 @@ def _vertical_block(
 def _inked(rng: np.random.Generator, sheet: Sheet, box: tuple[int, int, int, int], pen: Pen) -> Pen:
     """A pen that can be read in the box, for which a board is put there in some cases."""
     ground, unevenness = sheet.lightness(box)
-    if rng.random() < 0.25 or unevenness > 50:
+    if rng.random() < 0.25 or needs_board(unevenness, pen.size):
         board = colour(rng)
         ground, unevenness = float(board.mean()), 0.0
         radius = int(rng.integers(0, int(pen.size / 2) + 1))
         sheet.draw.rounded_rectangle(box, radius=radius, fill=as_colour(board))
     ink = contrasting(rng, ground, at_least=min(70 + 1.5 * unevenness, 120))
     return decorated(rng, replace(pen, colour=ink), ground)
+
+
+def needs_board(unevenness: float, size: int) -> bool:
+    """Whether nobody could read text of ``size`` pixels on a ground of this deviation."""
+    return unevenness > (25 if size < 24 else 50)
 
 
 def cased(rng: np.random.Generator, text: str, language: Language) -> str:

@@ -11,16 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeocr_training.data.synthetic import degradation, fields
-from edgeocr_training.data.synthetic.backgrounds import Backgrounds, paper, plain
-from edgeocr_training.data.synthetic.corpora import Corpus, find_corpora
-from edgeocr_training.data.synthetic.fonts import Language, find_fonts
+from edgeocr_training.data.synthetic.backgrounds import paper, plain
+from edgeocr_training.data.synthetic.corpora import Corpus
+from edgeocr_training.data.synthetic.fonts import Language
 from edgeocr_training.data.synthetic.layouts import (
-    Material,
     cased,
     contrasting,
     decorated,
+    needs_board,
     spaced,
 )
+from edgeocr_training.data.synthetic.material import Material, find_material
 from edgeocr_training.data.synthetic.projection import Bend, onto
 from edgeocr_training.data.synthetic.sheet import Pen, Sheet
 from edgeocr_training.errors import DataError, RecipeError
@@ -84,18 +85,17 @@ class SyntheticLinesConfig:
         shares = (self.words, self.sentences, self.fields, self.rare_characters)
         if self.count < 1:
             raise RecipeError(f"count {self.count} of synthetic lines is not positive")
-        if not self.languages or not set(self.languages) <= {"en", "zh"}:
-            raise RecipeError(f"languages {self.languages} of synthetic lines: give 'en', 'zh'")
         if min(shares) < 0 or sum(shares) <= 0:
             raise RecipeError(f"the shares of synthetic lines {shares} must be positive")
         if not 8 <= self.size[0] <= self.size[1] <= 512:
             raise RecipeError(f"size {self.size} of synthetic lines: 8 to 512, rising")
         if not 1 <= self.longest_aspect <= 100:
             raise RecipeError(f"longest_aspect {self.longest_aspect} is not in 1 to 100")
-        material = Material(
-            fonts=find_fonts(self.fonts, self.languages),
-            corpora=find_corpora(self.corpora, self.languages),
-            backgrounds=Backgrounds(self.backgrounds),
+        material = find_material(
+            languages=self.languages,
+            fonts=self.fonts,
+            corpora=self.corpora,
+            backgrounds=self.backgrounds,
         )
         return SyntheticLines(self, material, _read_charset(self.charset))
 
@@ -195,7 +195,7 @@ class SyntheticLines:
         ground = paper(rng, (height, width)) if printed else surface.surface(rng, (height, width))
         sheet = Sheet(ground)
         lightness, unevenness = sheet.lightness((0, 0, width, height))
-        if unevenness > 50:
+        if needs_board(unevenness, size):
             sheet = Sheet(plain(rng, (height, width)))
             lightness, unevenness = sheet.lightness((0, 0, width, height))
         ink = contrasting(rng, lightness, at_least=min(60 + 1.5 * unevenness, 120))

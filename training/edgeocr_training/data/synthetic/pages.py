@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from edgeocr_training.data.page import Page
 from edgeocr_training.data.synthetic import degradation
-from edgeocr_training.data.synthetic.backgrounds import Backgrounds, gradient, paper
-from edgeocr_training.data.synthetic.corpora import find_corpora
-from edgeocr_training.data.synthetic.fonts import Language, find_fonts
-from edgeocr_training.data.synthetic.layouts import Material, document, form, poster, receipt
+from edgeocr_training.data.synthetic.backgrounds import gradient, paper
+from edgeocr_training.data.synthetic.fonts import Language
+from edgeocr_training.data.synthetic.layouts import document, form, poster, receipt
+from edgeocr_training.data.synthetic.material import Material, find_material
 from edgeocr_training.data.synthetic.projection import (
     Bend,
     area,
@@ -72,17 +72,16 @@ class SyntheticPagesConfig:
         shares = (self.documents, self.receipts, self.forms, self.posters, self.scenes)
         if self.count < 1:
             raise RecipeError(f"count {self.count} of synthetic pages is not positive")
-        if not self.languages or not set(self.languages) <= {"en", "zh"}:
-            raise RecipeError(f"languages {self.languages} of synthetic pages: give 'en', 'zh'")
         if min(shares) < 0 or sum(shares) <= 0:
             raise RecipeError(f"the shares of synthetic pages {shares} must be positive")
         for name, (low, high) in (("height", self.height), ("width", self.width)):
             if not 64 <= low <= high <= 8192:
                 raise RecipeError(f"{name} {(low, high)} of synthetic pages: 64 to 8192, rising")
-        material = Material(
-            fonts=find_fonts(self.fonts, self.languages),
-            corpora=find_corpora(self.corpora, self.languages),
-            backgrounds=Backgrounds(self.backgrounds),
+        material = find_material(
+            languages=self.languages,
+            fonts=self.fonts,
+            corpora=self.corpora,
+            backgrounds=self.backgrounds,
         )
         return SyntheticPages(self, material)
 

@@ -12,12 +12,13 @@ from edgeocr_training.data.synthetic import fields
 from edgeocr_training.data.synthetic.backgrounds import gradient, plain, wall
 from edgeocr_training.data.synthetic.corpora import Corpus
 from edgeocr_training.data.synthetic.layouts import (
-    Material,
     cased,
     contrasting,
     decorated,
+    needs_board,
     spaced,
 )
+from edgeocr_training.data.synthetic.material import Material
 from edgeocr_training.data.synthetic.projection import Bend, lay, mapped, onto, tilted
 from edgeocr_training.data.synthetic.sheet import Pen, Sheet, WrittenLine
 
@@ -73,7 +74,7 @@ def _sign(
 
     low, high = np.floor(target.min(0)).astype(int), np.ceil(target.max(0)).astype(int)
     behind = picture[low[1] : high[1], low[0] : high[0]].mean(2)
-    on_board = rng.random() < 0.6 or behind.std() > 50
+    on_board = rng.random() < 0.6 or needs_board(float(behind.std()), size)
     if on_board:
         face = _board(rng, (height, width))
         ground, unevenness = float(face.mean()), float(face.mean(2).std())

@@ -17,8 +17,10 @@ Colour = tuple[int, int, int]
 
 _CLOSING: Final = "，。、：；！？）》”"
 _CHARACTERS_PER_EM: Final = 4
-_ROOM: Final = 0.04
-"""Ems left free between ink and outline, on every side."""
+_ROOM_EMS: Final = 0.06
+_ROOM_PIXELS: Final = 1.0
+"""Left free between ink and outline on every side, the sum of both. So the outlines stand to
+PP-OCR's boxes as those that people drew for SROIE, FUNSD and ICDAR 2015 do: lower by a tenth."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -193,7 +195,9 @@ class Sheet:
             row = round(baseline + max(2, 0.12 * pen.size))
             rule = Image.new("L", (box[2] - box[0], max(1, pen.size // 16)), 255)
             self._cover_with(pen.colour, rule, box[0], row, pen.opacity)
-        self.lines.append(WrittenLine(polygon=_around(*box, room=_ROOM * pen.size), text=text))
+        self.lines.append(
+            WrittenLine(polygon=_around(*box, room=_ROOM_EMS * pen.size + _ROOM_PIXELS), text=text)
+        )
         return ink.advance
 
     def _cover_with(
