@@ -12,13 +12,16 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import lmdb
 
 from edgeocr_benchmarks.errors import LabelError
 from edgeocr_benchmarks.labels import read_rows, split_row
 from edgeocr_training.errors import DataError, SampleError
+
+_environments: dict[str, tuple[int, lmdb.Environment]] = {}
+"""Open ones by folder, with the process that opened them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,21 +102,15 @@ class LmdbLines:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._opened: tuple[int, lmdb.Environment] | None = None
         if not (folder / "data.mdb").is_file():
             raise DataError(f"{folder} is no LMDB environment: it has no data.mdb")
         count = self._get(b"num-samples")
         if count is None or not count.isdigit() or int(count) == 0:
-            raise DataError(
-                f"{folder} doesn't say how many lines it holds: num-samples is {count!r}"
-            )
+            raise DataError(f"{folder} has no lines, or doesn't say so: num-samples is {count!r}")
         self._count = int(count)
 
     def __len__(self) -> int:
         return self._count
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_opened": None}
 
     def line(self, index: int) -> LabelledLine:
         number = range(1, self._count + 1)[index]
@@ -129,20 +126,24 @@ class LmdbLines:
 
     def _get(self, key: bytes) -> bytes | None:
         try:
-            with self._environment().begin() as transaction:
+            with _environment(self._folder).begin() as transaction:
                 value = transaction.get(key)
         except lmdb.Error as error:
             raise DataError(f"{self._folder}: can't be read as LMDB: {error}") from error
         return None if value is None else bytes(value)
 
-    def _environment(self) -> lmdb.Environment:
-        # An environment doesn't survive a fork, so each process opens its own.
-        if self._opened is None or self._opened[0] != os.getpid():
-            environment = lmdb.open(
-                str(self._folder), readonly=True, lock=False, readahead=False, meminit=False
-            )
-            self._opened = os.getpid(), environment
-        return self._opened[1]
+
+def _environment(folder: Path) -> lmdb.Environment:
+    """The environment, opened in this process: LMDB allows it once, and not across a fork."""
+    key = str(folder.resolve())
+    pid, environment = _environments.get(key, (0, None))
+    if environment is not None and pid == os.getpid():
+        return environment
+    if environment is not None:
+        environment.close()  # in this process alone
+    environment = lmdb.open(key, readonly=True, lock=False, readahead=False, meminit=False)
+    _environments[key] = os.getpid(), environment
+    return environment
 
 
 def _line(name: str, image: bytes, text: str, where: str) -> LabelledLine:
