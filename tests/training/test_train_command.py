@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from edgeocr_training.__main__ import main
-from edgeocr_training.checkpoint import load_weights
+from edgeocr_training.checkpoint import Weights, load_weights, save_weights
 from edgeocr_training.recipe import Recipe
 from edgeocr_training.recipes import recipe_functions, recipe_named
 
@@ -134,6 +134,22 @@ def test_strip_keeps_the_weights_alone(
     assert exact == pytest.approx(said["metrics"]["nearness"], rel=1e-5)
     # float16 rounds every weight by up to 2^-11.
     assert near == pytest.approx(exact, abs=5e-3)
+
+
+def test_export_is_of_the_detector_in_the_shape_that_is_asked_for(
+    finished: Path, tiny_name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is written is tested beside the export itself, which takes its time."""
+    recipe = recipe_named("det_lines_edge")
+    student = recipe.task.build().student.state_dict()
+    trained, exported = tmp_path / "best.pt", tmp_path / "det.onnx"
+    save_weights(Weights(recipe=recipe.name, step=1, metrics={}, student=student), trained)
+    ends = ("--out", str(exported), "--shape", "64x95")
+    arguments = ("export", recipe.name, "--checkpoint", str(trained), *ends)
+    assert "64x95 is no shape" in fault(capsys, *arguments)
+    others = ("export", tiny_name, "--checkpoint", str(finished / "best.pt"), *WIDER, *ends)
+    assert "a Sequential is no detector" in fault(capsys, *others)
+    assert not exported.exists()
 
 
 def test_a_fault_is_one_line(

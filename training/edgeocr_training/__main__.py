@@ -14,9 +14,9 @@ from edgeocr.version import __version__
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
     from edgeocr_training.recipe import Recipe
-    from edgeocr_training.tasks.task import Task
 
 EXIT_ERROR = 2
 EXIT_SIGNAL = 128
@@ -204,18 +204,18 @@ def _eval(arguments: argparse.Namespace) -> int:
     if recipe.evaluation is None:
         raise RecipeError(f"{recipe.name} says nothing of an evaluation")
     device = _device(arguments)
-    student = _task_of(recipe, arguments.checkpoint).student.to(device).eval()
+    student = _student_of(recipe, arguments.checkpoint).to(device).eval()
     figures = recipe.evaluation.build().evaluate(student, device=device)
     _print_json({name: float(value) for name, value in figures.items()})
     return 0
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    from edgeocr_training.onnx_export import export_onnx
+    from edgeocr_training.models.onnx_export import export_onnx
 
     height, width = arguments.shape
-    student = _task_of(_recipe(arguments), arguments.checkpoint).student.eval()
-    export_onnx(student, arguments.out, height, width)
+    student = _student_of(_recipe(arguments), arguments.checkpoint).eval()
+    export_onnx(student, arguments.out, height=height, width=width)
     return 0
 
 
@@ -236,17 +236,17 @@ def _recipe(arguments: argparse.Namespace) -> Recipe:
     return with_settings(recipe, arguments.settings)
 
 
-def _task_of(recipe: Recipe, checkpoint: Path) -> Task:
-    """The recipe's task, its student with the weights of a checkpoint."""
+def _student_of(recipe: Recipe, checkpoint: Path) -> nn.Module:
+    """The recipe's student with the weights of a checkpoint."""
     from edgeocr_training.checkpoint import load_weights, put_into
     from edgeocr_training.errors import CheckpointError
 
     weights = load_weights(checkpoint)
     if weights.recipe != recipe.name:
         raise CheckpointError(f"{checkpoint} is of the recipe {weights.recipe}, not {recipe.name}")
-    task = recipe.task.build()
-    put_into(task.student, weights.student, source=str(checkpoint))
-    return task
+    student = recipe.task.build_student()
+    put_into(student, weights.student, source=str(checkpoint))
+    return student
 
 
 def _device(arguments: argparse.Namespace) -> torch.device:
