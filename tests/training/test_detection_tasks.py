@@ -114,6 +114,19 @@ def test_state_is_what_is_trained(config: TaskConfig) -> None:
     assert isinstance(first.student, Detector)
 
 
+def test_a_student_is_made_without_weights_to_start_from_and_without_a_teacher() -> None:
+    missing = InitialWeights(own="missing.pt")
+    teacher = TeacherConfig(detector=TINY, weights=missing)
+    wanted = TINY.build().state_dict().keys()
+    for config in (
+        SupervisedDetectionConfig(detector=TINY, initial_weights=missing),
+        DmlDetectionConfig(detector=TINY, initial_weights=missing),
+        DistillDetectionConfig(detector=TINY, initial_weights=missing, teacher=teacher),
+        CmlDetectionConfig(detector=TINY, initial_weights=missing, teacher=teacher),
+    ):
+        assert config.build_student().state_dict().keys() == wanted
+
+
 def test_supervised_is_the_loss_of_the_detectors_maps() -> None:
     task = build(replace(SupervisedDetectionConfig(detector=TINY), loss=DbLoss(reading="as_paper")))
     losses = task(batch())

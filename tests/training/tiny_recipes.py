@@ -77,6 +77,9 @@ class RegressionConfig:
     def build(self) -> Regression:
         return Regression(self)
 
+    def build_student(self) -> nn.Sequential:
+        return self.build().student
+
 
 class Regression(Task):
     """The squared error of a small convolutional network."""

@@ -191,7 +191,7 @@ class DetectionEvaluator:
             width=nearest_multiple(width * wanted, SIZE_MULTIPLE),
             table=table,
         )
-        image_B3HW = torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2).contiguous()
+        image_B3HW = torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2)
         map_HW = detector.probability(image_B3HW)[0, 0].cpu().numpy()
         prepared = DetectorInput(
             tensor=pixels, signature="", scale=scale, top=top, height=height, width=width

@@ -49,6 +49,10 @@ class CmlDetectionConfig:
             distillation=self.distillation,
         )
 
+    def build_student(self) -> Detector:
+        """See :meth:`~edgeocr_training.tasks.task.TaskConfig.build_student`."""
+        return self.detector.build()
+
 
 class CmlDetection(Task):
     """``loss`` is ``labels`` and ``distillation``, of both students, plus ``mutual``.

@@ -38,6 +38,10 @@ class DistillDetectionConfig:
             distillation=self.distillation,
         )
 
+    def build_student(self) -> Detector:
+        """See :meth:`~edgeocr_training.tasks.task.TaskConfig.build_student`."""
+        return self.detector.build()
+
 
 class DistillDetection(Task):
     """``loss`` is ``labels`` plus ``distillation``."""

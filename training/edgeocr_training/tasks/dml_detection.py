@@ -31,6 +31,10 @@ class DmlDetectionConfig:
         students = two_students(self.detector, self.initial_weights)
         return DmlDetection(*students, loss=self.loss, mutual=self.mutual)
 
+    def build_student(self) -> Detector:
+        """See :meth:`~edgeocr_training.tasks.task.TaskConfig.build_student`."""
+        return self.detector.build()
+
 
 class DmlDetection(Task):
     """``loss`` is ``labels``, of both students, plus ``mutual``.

@@ -28,6 +28,10 @@ class SupervisedDetectionConfig:
         self.initial_weights.load_into(detector)
         return SupervisedDetection(detector, loss=self.loss)
 
+    def build_student(self) -> Detector:
+        """See :meth:`~edgeocr_training.tasks.task.TaskConfig.build_student`."""
+        return self.detector.build()
+
 
 class SupervisedDetection(Task):
     """``loss`` is that against the labels, with ``probability``, ``binary`` and ``threshold``."""

@@ -45,6 +45,16 @@ class TaskConfig(Protocol):
         """
         ...
 
+    def build_student(self) -> nn.Module:
+        """Makes the student alone, with random weights, for those of a checkpoint.
+
+        Neither weights to start from nor a teacher are needed.
+
+        Raises:
+            RecipeError: a value is outside of its range.
+        """
+        ...
+
 
 class Evaluator(Protocol):
     """Measures a student on held-out data."""
