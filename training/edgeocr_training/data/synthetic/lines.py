@@ -22,7 +22,7 @@ from edgeocr_training.data.synthetic.layouts import (
     spaced,
 )
 from edgeocr_training.data.synthetic.material import Material, find_material
-from edgeocr_training.data.synthetic.projection import Bend, onto
+from edgeocr_training.data.synthetic.projection import Bend, between_centres, onto
 from edgeocr_training.data.synthetic.sheet import Pen, Sheet
 from edgeocr_training.errors import DataError, RecipeError
 
@@ -264,7 +264,7 @@ def _cut(
     homography = onto(tall, wide, np.asarray(quad, np.float32))
     crop = cv2.warpPerspective(
         picture,
-        homography,
+        between_centres(homography),
         (wide, tall),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,

@@ -1,6 +1,6 @@
 """Flat things seen by a camera: maps of pictures and of points, and how to lay one on another.
 
-The centre of the pixel in column x and row y is the point (x, y), as in OpenCV's warps.
+The outer corner of the first pixel is the point (0, 0), its centre (0.5, 0.5).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _BEND_POINTS: Final = 7
 
 def corners(height: float, width: float) -> Points:
     """(4, 2): the outer corners of a picture, clockwise from the top-left."""
-    return np.asarray(_CORNERS * (width, height) - 0.5, np.float32)
+    return np.asarray(_CORNERS * (width, height), np.float32)
 
 
 def tilted(
@@ -69,6 +69,12 @@ def mapped(points: Points, homography: Homography) -> Points:
     return np.asarray(cv2.perspectiveTransform(points[None], homography)[0], np.float32)
 
 
+def between_centres(homography: Homography) -> Homography:
+    """The same map for OpenCV, to which the centre of the first pixel is (0, 0)."""
+    half = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]], np.float64)
+    return np.asarray(np.linalg.inv(half) @ homography @ half, np.float64)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bend:
     """Columns pushed down by a sine of their place, as on paper that does not lie flat."""
@@ -96,7 +102,7 @@ class Bend:
         """(H + 2 margin, W) or with channels: a picture bent; black where there was nothing."""
         height = flat.shape[0] + 2 * self.margin
         columns = np.arange(self.width, dtype=np.float32)
-        rows = np.arange(height, dtype=np.float32)[:, None] - self.shift(columns)
+        rows = np.arange(height, dtype=np.float32)[:, None] - self.shift(columns + 0.5)
         places = np.broadcast_to(columns, rows.shape)
         return np.asarray(cv2.remap(flat, np.ascontiguousarray(places), rows, cv2.INTER_LINEAR))
 
@@ -128,10 +134,11 @@ def lay(
     height, width = front.shape[:2]
     place = mapped(corners(height, width), homography)
     left, top = np.maximum(np.floor(place.min(0)).astype(int), 0).tolist()
-    right, bottom = np.minimum(np.ceil(place.max(0)).astype(int) + 1, picture.shape[1::-1]).tolist()
+    right, bottom = np.minimum(np.ceil(place.max(0)).astype(int), picture.shape[1::-1]).tolist()
     if left >= right or top >= bottom:
         return
-    moved = np.array([[1, 0, -left], [0, 1, -top], [0, 0, 1]], np.float64) @ homography
+    shift = np.array([[1, 0, -left], [0, 1, -top], [0, 0, 1]], np.float64)
+    moved = between_centres(shift @ homography)
     size = (right - left, bottom - top)
     region = picture[top:bottom, left:right]
     if cover is None:
@@ -156,7 +163,7 @@ def lay(
 def within(polygon: Points, height: int, width: int) -> Points:
     """The part of a polygon inside of a picture; (0, 2) where there is none."""
     low, high = polygon.min(0), polygon.max(0)
-    if (low >= -0.5).all() and high[0] <= width - 0.5 and high[1] <= height - 0.5:
+    if low.min() >= 0 and high[0] <= width and high[1] <= height:
         return polygon
     clipper = pyclipper.Pyclipper()
     frame = corners(height, width)

@@ -213,6 +213,5 @@ def _around(
     left: float, top: float, right: float, bottom: float, *, room: float
 ) -> NDArray[np.float32]:
     """(4, 2): around pixels from (left, top) up to but without (right, bottom)."""
-    left, top = left - 0.5 - room, top - 0.5 - room
-    right, bottom = right - 0.5 + room, bottom - 0.5 + room
+    left, top, right, bottom = left - room, top - room, right + room, bottom + room
     return np.array([[left, top], [right, top], [right, bottom], [left, bottom]], np.float32)
