@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import edgeocr
 from edgeocr_training.errors import DataError, RecipeError
 from edgeocr_training.evaluation.detection import DetectionEvaluatorConfig
 from edgeocr_training.models.detector import Detector
@@ -42,6 +44,17 @@ class WhiteIsText(Detector):
         self.modes.append((self.training, torch.is_grad_enabled(), torch.get_num_threads()))
         pixels_B1HW = image_B3HW[:, :1] * self.std[0] + self.mean[0]
         return pixels_B1HW.clamp(0, 1)
+
+
+class RedIsText(WhiteIsText):
+    """What ``det.tflite`` of the tiny bundle computes: max(0, red - blue) / 2."""
+
+    def __init__(self) -> None:
+        super().__init__(mean=0.5, std=0.5)
+        self.mean = self.std = (0.5, 0.5, 0.5)
+
+    def probability(self, image_B3HW: Tensor) -> Tensor:
+        return (image_B3HW[:, 2:] - image_B3HW[:, :1]).clamp(min=0) / 2
 
 
 class HalfSized(WhiteIsText):
@@ -155,6 +168,56 @@ def test_images_are_shown_as_the_product_shows_them(
     )
     config.build().evaluate(detector, device=CPU)
     assert detector.shapes == [(1, 3, *shape)]
+
+
+@pytest.fixture(scope="module")
+def product(tmp_path_factory: pytest.TempPathFactory) -> edgeocr.Ocr:
+    """The SDK with a detector that takes images of any size."""
+    folder = tmp_path_factory.mktemp("bundle") / "tiny"
+    shutil.copytree(Path(__file__).parents[1] / "golden" / "tiny-fp32", folder)
+    manifest = json.loads((folder / "bundle.json").read_text("utf-8"))
+    manifest["stages"]["det"] |= {
+        "height_multiple": 32,
+        "width_multiple": 32,
+        "limit_side": 200,
+        "limit_type": "min",
+        "max_side": 300,
+        "unclip_ratio": 1.5,
+        "dilation": True,
+    }
+    (folder / "bundle.json").write_text(json.dumps(manifest), "utf-8")
+    return edgeocr.Ocr.load(folder)
+
+
+@pytest.mark.parametrize("size", [(217, 283), (90, 250), (500, 401), (31, 280)])
+def test_boxes_are_those_of_the_product(
+    product: edgeocr.Ocr, size: tuple[int, int], tmp_path: Path
+) -> None:
+    """The same network in LiteRT and in PyTorch, on an image of bars that lie anyhow."""
+    rng = np.random.default_rng(size)
+    image = rng.integers(0, 40, (*size, 3), dtype=np.uint8)
+    for _ in range(6):
+        centre = tuple(float(v) for v in rng.integers(10, size[::-1]))
+        bar = (centre, (float(rng.integers(20, 90)), float(rng.integers(8, 20))), rng.random() * 90)
+        cv2.fillPoly(
+            image, [cv2.boxPoints(bar).astype(np.int32)], (0, 0, int(rng.integers(120, 255)))
+        )
+    expected = product.detect(image)
+    labels = write_page(tmp_path, [])
+    evaluator = DetectionEvaluatorConfig(
+        labels=(labels,),
+        limit_side=200,
+        limit_type="min",
+        max_side=300,
+        threshold=0.3,
+        box_threshold=0.5,
+        unclip_ratio=1.5,
+        dilation=True,
+    )
+    found = evaluator.build().find(RedIsText(), image, device=CPU)
+    assert len(expected) > 0
+    ours = sorted(region.quad.tolist() for region in found)
+    np.testing.assert_array_equal(ours, sorted(quad.tolist() for quad in expected))
 
 
 def test_modes_and_threads_are_as_before(tmp_path: Path) -> None:

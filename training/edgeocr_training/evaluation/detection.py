@@ -29,7 +29,7 @@ from edgeocr.detection import (
 )
 from edgeocr.errors import ImageError
 from edgeocr.images import load_image
-from edgeocr.pixels import InputTable, input_table, stretch
+from edgeocr.pixels import input_table, stretch
 from edgeocr_benchmarks.detection_metrics import FoundText, page_counts
 from edgeocr_benchmarks.errors import LabelError
 from edgeocr_benchmarks.labels import LabelledImage, LabelSet, read_labels
@@ -139,7 +139,6 @@ class DetectionEvaluator:
         """
         if not isinstance(student, Detector):
             raise RecipeError(f"a {type(student).__name__} was given where a Detector is measured")
-        table = input_table(mean=student.mean, std=student.std, channel_order="BGR", scale=None)
         counts: dict[str, MatchCounts] = {}
         pages = sum(len(labels.images) for labels in self._label_sets)
         with (
@@ -149,7 +148,7 @@ class DetectionEvaluator:
             for labels in self._label_sets:
                 total = NO_MATCHES
                 for labelled in labels.images:
-                    total += self._count(student, labelled, table, device)
+                    total += self._count(student, labelled, device)
                     bar.update()
                 counts[labels.name] = counts.get(labels.name, NO_MATCHES) + total
         overall = sum(counts.values(), start=NO_MATCHES)
@@ -165,17 +164,13 @@ class DetectionEvaluator:
     def find(
         self, detector: Detector, image_BGR: NDArray[np.uint8], *, device: torch.device
     ) -> list[TextRegion]:
-        """The regions of text in an (H, W, 3) image, in its pixels; the mode must be eval."""
-        table = input_table(mean=detector.mean, std=detector.std, channel_order="BGR", scale=None)
-        return self._find(detector, image_BGR, table, device)
+        """The regions of text in an image, as the product would find them.
 
-    def _find(
-        self,
-        detector: Detector,
-        image_BGR: NDArray[np.uint8],
-        table: InputTable,
-        device: torch.device,
-    ) -> list[TextRegion]:
+        Args:
+            detector: in eval mode, on ``device``.
+            image_BGR: (H, W, 3).
+            device: that the detector is on.
+        """
         height, width = image_BGR.shape[:2]
         padded, top = with_margins(image_BGR)
         wanted = wanted_scale(
@@ -185,6 +180,7 @@ class DetectionEvaluator:
             limit_type=self._limit_type,
             max_side=self._max_side,
         )
+        table = input_table(mean=detector.mean, std=detector.std, channel_order="BGR", scale=None)
         pixels, scale = stretch(
             padded,
             height=nearest_multiple(padded.shape[0] * wanted, SIZE_MULTIPLE),
@@ -192,38 +188,34 @@ class DetectionEvaluator:
             table=table,
         )
         image_B3HW = torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2)
-        map_HW = detector.probability(image_B3HW)[0, 0].cpu().numpy()
+        with torch.inference_mode():
+            map_HW = detector.probability(image_B3HW)[0, 0].cpu().numpy()
         prepared = DetectorInput(
             tensor=pixels, signature="", scale=scale, top=top, height=height, width=width
         )
         return regions_of_map(map_HW, prepared, parameters=self._parameters)
 
     def _count(
-        self,
-        detector: Detector,
-        labelled: LabelledImage,
-        table: InputTable,
-        device: torch.device,
+        self, detector: Detector, labelled: LabelledImage, device: torch.device
     ) -> MatchCounts:
         try:
             image = load_image(labelled.image)
         except ImageError as error:
             raise DataError(f"{labelled.image} can't be measured: {error}") from error
-        regions = self._find(detector, image, table, device)
+        regions = self.find(detector, image, device=device)
         found = [FoundText(polygon=region.quad.astype(np.float64), text="") for region in regions]
         return page_counts(labelled.regions, found, fold_case=False).detection
 
 
 @contextmanager
 def _measuring(detector: Detector, threads: int | None) -> Iterator[None]:
-    """Eval mode, no gradients and a number of threads; all as before afterwards."""
+    """Eval mode and a number of threads; both as before afterwards."""
     was_training, had_threads = detector.training, torch.get_num_threads()
     detector.eval()
     if threads is not None:
         torch.set_num_threads(threads)
     try:
-        with torch.inference_mode():
-            yield
+        yield
     finally:
         torch.set_num_threads(had_threads)
         detector.train(was_training)
