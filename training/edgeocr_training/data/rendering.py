@@ -63,9 +63,12 @@ def render_map(
     Returns:
         (height, width) uint8, the view's part that shows the page.
     """
+    maps: dict[PageImage, NDArray[np.uint8]] = {}
 
     def source(image: PageImage, scale: float) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-        values = map_of(image)
+        if image not in maps:
+            maps[image] = map_of(image)
+        values = maps[image]
         width, height = image.size
         return values, np.diag([width / values.shape[1], height / values.shape[0], 1.0])
 
