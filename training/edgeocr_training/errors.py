@@ -21,3 +21,7 @@ class CheckpointError(EdgeOcrError):
 
 class DivergenceError(EdgeOcrError):
     """The loss is not finite. Raised before the update, with the names of the samples."""
+
+
+class ExportError(EdgeOcrError):
+    """A network can't be written as ONNX, or ONNX Runtime computes something else."""

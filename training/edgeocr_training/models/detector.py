@@ -70,7 +70,7 @@ class Detector(nn.Module):
         self.mean = mean
         self.std = std
         # Training steps take a quarter less time on a CPU; images come in this order anyhow.
-        self.to(memory_format=torch.channels_last)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in stubs
 
     @property
     def map_stride(self) -> int:

@@ -17,11 +17,10 @@ class SqueezeExcite(nn.Module):
         super().__init__()
         self.reduce = nn.Conv2d(channels, channels // 4, 1)
         self.expand = nn.Conv2d(channels // 4, channels, 1)
-        self.pool = nn.AdaptiveAvgPool2d(1)
         self.relu = nn.ReLU()
         self.gate = HardSigmoid(slope)
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
-        squeezed_BC11 = self.relu(self.reduce(self.pool(x_BCHW)))
+        squeezed_BC11 = self.relu(self.reduce(x_BCHW.mean((2, 3), keepdim=True)))
         gated_BCHW: Tensor = x_BCHW * self.gate(self.expand(squeezed_BC11))
         return gated_BCHW
