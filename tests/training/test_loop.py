@@ -176,9 +176,10 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been(
 def test_a_killed_run_loses_the_steps_since_the_last_checkpoint_alone(
     everything: Recipe, uninterrupted: Path, tiny_name: str, tmp_path: Path
 ) -> None:
-    """The kill comes in the 10th step, of which nothing is left; then the run is done again."""
+    """The kill comes in the 10th step, and the last checkpoint is that of the first epoch."""
     arguments = ["run", tiny_name, "--out", str(tmp_path), "--device", "cpu", "--threads", "1"]
-    arguments += [part for setting in EVERYTHING for part in ("--set", setting)]
+    for setting in (*EVERYTHING, "checkpoint_minutes=5"):
+        arguments += ["--set", setting]
     killed = subprocess.run(
         [sys.executable, "-m", "edgeocr_training", *arguments],
         env={**os.environ, **PATHS, "TINY_SIGNAL": "SIGKILL@38"},
@@ -186,7 +187,8 @@ def test_a_killed_run_loses_the_steps_since_the_last_checkpoint_alone(
         text=True,
     )
     assert killed.returncode == -signal.SIGKILL, killed.stderr
-    assert load_checkpoint(tmp_path / "latest.pt").step == 9
+    assert load_checkpoint(tmp_path / "latest.pt").step == 6
+    assert len(losses(tmp_path)) == 9
     with (tmp_path / "metrics.jsonl").open("a") as log:
         log.write('{"kind": "update", "step": 10, "ep')
     (tmp_path / ".latest.pt.123").write_bytes(b"half a checkpoint")
