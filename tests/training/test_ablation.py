@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 
+from edgeocr_training.__main__ import main
 from edgeocr_training.ablation import (
     RECIPES,
     TABLES,
@@ -62,7 +63,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> AblationConfig:
 def done(config: AblationConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Its folder after all runs."""
     folder = tmp_path_factory.mktemp("ablation")
-    assert run_ablation(config, folder, device=CPU)
+    assert run_ablation(config, folder, device=CPU) is None
     return folder
 
 
@@ -104,7 +105,7 @@ def test_what_is_done_is_not_run_again(config: AblationConfig, done: Path, tmp_p
     shutil.copytree(done, folder)
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("latest.pt")}
     assert len(before) == 4
-    assert run_ablation(config, folder, device=CPU)
+    assert run_ablation(config, folder, device=CPU) is None
     assert before == {path: path.stat().st_mtime_ns for path in folder.rglob("latest.pt")}
 
 
@@ -116,7 +117,7 @@ def test_a_run_that_was_stopped_goes_on(config: AblationConfig, done: Path, tmp_
     complete = record["runs"]
     record["runs"] = complete[:3]
     (folder / "ablation.json").write_text(json.dumps(record), "utf-8")
-    assert run_ablation(config, folder, device=CPU)
+    assert run_ablation(config, folder, device=CPU) is None
     again = json.loads((folder / "ablation.json").read_text("utf-8"))["runs"]
     assert again == complete
 
@@ -143,6 +144,17 @@ def test_a_missing_teacher_is_found_before_anything_is_run(
     with pytest.raises(CheckpointError, match=r"teacher\.pt"):
         run_ablation(wanted, tmp_path, device=CPU)
     assert not any(tmp_path.iterdir())
+
+
+def test_the_command_prints_the_tables(
+    config: AblationConfig, done: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All is done, so it has the same options as the fixture."""
+    settings = [word for setting in config.settings for word in ("--set", setting)]
+    options = ["--epochs", "1", "--seeds", "0,1", "--data-root", config.data_root, *settings]
+    rows = ["--recipes", ",".join(config.recipes), "--out", str(done), "--device", "cpu"]
+    assert main(["ablation", *options, *rows]) == 0
+    assert capsys.readouterr().out == (done / "ablation.md").read_text("utf-8")
 
 
 def test_what_cannot_be_run_is_refused(

@@ -111,6 +111,48 @@ def _parser() -> argparse.ArgumentParser:
     strip.add_argument("--out", metavar="FILE", type=Path, required=True, help="file of weights")
     strip.add_argument("--half", action="store_true", help="as float16, at half the size")
     strip.set_defaults(run=_strip)
+
+    ablation = commands.add_parser(
+        "ablation",
+        help="measure the strategies of PP-OCR's detectors one by one",
+        description="Trains a recipe for every row of the papers' tables, with the same epochs "
+        "and seeds, and writes ablation.md with both. Called again it goes on.",
+    )
+    ablation.add_argument(
+        "--epochs", metavar="N", type=_positive, required=True, help="of every run"
+    )
+    ablation.add_argument(
+        "--seeds",
+        metavar="N,N",
+        type=_numbers,
+        default=(0, 1, 2),
+        help="each recipe is run with each of them (default: 0,1,2)",
+    )
+    ablation.add_argument(
+        "--recipes", metavar="NAME,NAME", help="these rows alone (default: all of them)"
+    )
+    ablation.add_argument(
+        "--warm-up-epochs",
+        metavar="N",
+        type=float,
+        default=0.1,
+        help="of the rows that warm up (default: 0.1)",
+    )
+    ablation.add_argument(
+        "--teacher",
+        metavar="FILE",
+        help="weights of det_ic15_teacher (default: runs/det_ic15_teacher/best.pt)",
+    )
+    ablation.add_argument(
+        "--out",
+        metavar="DIR",
+        type=Path,
+        default=Path("runs/ablation"),
+        help="(default: %(default)s)",
+    )
+    _add_settings(ablation)
+    _add_machine(ablation)
+    ablation.set_defaults(run=_ablation)
     return parser
 
 
@@ -120,6 +162,10 @@ def _add_recipe(parser: argparse.ArgumentParser) -> None:
         metavar="RECIPE",
         help="as `edgeocr-train list` names it, or FILE.py:NAME for one of your own",
     )
+    _add_settings(parser)
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data-root",
         metavar="DIR",
@@ -228,6 +274,25 @@ def _strip(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _ablation(arguments: argparse.Namespace) -> int:
+    from edgeocr_training.ablation import RECIPES, TABLE, AblationConfig, run_ablation
+
+    config = AblationConfig(
+        epochs=arguments.epochs,
+        seeds=arguments.seeds,
+        recipes=tuple(arguments.recipes.split(",")) if arguments.recipes else RECIPES,
+        warm_up_epochs=arguments.warm_up_epochs,
+        teacher=arguments.teacher,
+        settings=tuple(arguments.settings),
+        data_root=arguments.data_root,
+    )
+    stopped_by = run_ablation(config, arguments.out, device=_device(arguments))
+    if stopped_by is not None:
+        return EXIT_SIGNAL + stopped_by
+    print((arguments.out / TABLE).read_text("utf-8"), end="")
+    return 0
+
+
 def _recipe(arguments: argparse.Namespace) -> Recipe:
     from edgeocr_training.recipes import recipe_named
     from edgeocr_training.settings import with_settings
@@ -278,6 +343,13 @@ def _positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"{number} is not positive")
     return number
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    numbers = tuple(int(number) for number in text.split(","))
+    if min(numbers) < 0:
+        raise argparse.ArgumentTypeError(f"{min(numbers)} is negative")
+    return numbers
 
 
 def _positive_minutes(text: str) -> float:

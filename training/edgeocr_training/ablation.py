@@ -9,6 +9,7 @@ measured on would favour whoever is measured most often.
 from __future__ import annotations
 
 import json
+import signal
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -116,7 +117,9 @@ class AblationRun:
     """Of training alone."""
 
 
-def run_ablation(config: AblationConfig, folder: Path, *, device: torch.device) -> bool:
+def run_ablation(
+    config: AblationConfig, folder: Path, *, device: torch.device
+) -> signal.Signals | None:
     """Runs what is missing, and writes the tables after every run.
 
     The folder gets ``ablation.json`` with what was measured, ``ablation.md`` with the tables, and
@@ -128,7 +131,7 @@ def run_ablation(config: AblationConfig, folder: Path, *, device: torch.device) 
         device: to train on.
 
     Returns:
-        Whether all is done; not so where a signal stopped a run, which can go on.
+        The signal that stopped a run, which can go on; None when all is done.
 
     Raises:
         RecipeError: a recipe or a setting does not exist, or several processes were started.
@@ -158,12 +161,12 @@ def run_ablation(config: AblationConfig, folder: Path, *, device: torch.device) 
         run_folder = folder / name / str(seed)
         resume = (run_folder / LATEST).exists()
         result = train(recipe, run_folder, device=device, resume=resume)
-        if not result.finished:
-            return False
+        if result.stopped_by is not None:
+            return result.stopped_by
         runs[name, seed] = _run(recipe, name, result.metrics, run_folder)
         _write(runs, config, recipe, folder)
     _write(runs, config, recipes[config.recipes[0], config.seeds[0]], folder)
-    return True
+    return None
 
 
 def _recipe(name: str, config: AblationConfig, seed: int) -> Recipe:
