@@ -19,6 +19,8 @@ import onnx
 import pytest
 import torch
 
+from edgeocr_benchmarks.labels import read_labels
+from edgeocr_training.__main__ import main
 from edgeocr_training.data.sample import stack
 from edgeocr_training.models.detector import DetectorConfig
 from edgeocr_training.models.rsefpn import RseFpnConfig
@@ -150,6 +152,19 @@ def test_recipes_bear_their_names_and_can_be_evaluated(name: str, data_root: Pat
     assert recipe.description
     assert recipe.evaluation is not None
     assert recipe.evaluation.build().metric == "hmean"
+
+
+def test_labels_of_lines_are_made_by_a_command(
+    data_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The pages' lines are dark, and the teacher finds what is dark."""
+    model = data_root / "models" / "PP-OCRv6_det_small.onnx"
+    options = ["--teacher", str(model), "--cache", str(tmp_path / "cache")]
+    target = tmp_path / "lines.txt"
+    assert main(["label", str(data_root / "pages"), "--out", str(target), *options]) == 0
+    assert json.loads(capsys.readouterr().out) == {"pages": 2, "boxes": 8, "dont_care": 0}
+    (page, _) = read_labels(str(target)).images
+    assert len(page.regions) == 4
 
 
 if __name__ == "__main__":

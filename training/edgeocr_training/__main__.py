@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -111,6 +112,20 @@ def _parser() -> argparse.ArgumentParser:
     strip.add_argument("--out", metavar="FILE", type=Path, required=True, help="file of weights")
     strip.add_argument("--half", action="store_true", help="as float16, at half the size")
     strip.set_defaults(run=_strip)
+
+    label = commands.add_parser(
+        "label",
+        help="write labels of pages with the boxes of an ONNX detector",
+        description="Writes a label file of pages: the lines of text as a detector in ONNX finds "
+        "them. Text of a source with labels that it does not find is marked as don't care.",
+    )
+    label.add_argument(
+        "source", metavar="SOURCE", type=Path, help="folder of images, or label file of pages"
+    )
+    label.add_argument("--teacher", metavar="ONNX", required=True, help="a DB detector")
+    label.add_argument("--out", metavar="FILE", type=Path, required=True, help="label file")
+    label.add_argument("--cache", metavar="DIR", help="folder of the detector's maps")
+    label.set_defaults(run=_label)
 
     ablation = commands.add_parser(
         "ablation",
@@ -271,6 +286,16 @@ def _strip(arguments: argparse.Namespace) -> int:
     weights = load_weights(arguments.checkpoint)
     save_weights(halved(weights) if arguments.half else weights, arguments.out)
     _print_json({"recipe": weights.recipe, "step": weights.step, "metrics": dict(weights.metrics)})
+    return 0
+
+
+def _label(arguments: argparse.Namespace) -> int:
+    from edgeocr_training.data.pseudo_labels import write_pseudo_labels
+    from edgeocr_training.data.teacher_maps import TeacherMapsConfig
+
+    teacher = TeacherMapsConfig(model=arguments.teacher, cache=arguments.cache).build()
+    written = write_pseudo_labels(arguments.source, arguments.out, teacher=teacher)
+    _print_json(asdict(written))
     return 0
 
 

@@ -13,8 +13,8 @@ differ from them in this:
 
 The recipes ``det_lines...`` find lines, as the product reads them. Their pages are those of ICDAR
 2015, FUNSD, SROIE and a folder of samples, and rendered ones. What is a line there is what
-PP-OCRv6's small detector says: its boxes are the labels, in the folder ``lines`` of the data, and
-its maps teach.
+PP-OCRv6's small detector says: its boxes are the labels, in the folder ``lines`` of the data where
+``edgeocr-train label`` writes them, and its maps teach.
 
 Weights that another recipe made are looked for where ``edgeocr-train run`` puts them.
 """
