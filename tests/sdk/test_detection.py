@@ -9,10 +9,20 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from edgeocr import Bundle, Ocr, OcrOptions
 from edgeocr.bundle import DetectionModel, Signature
-from edgeocr.detection import TOLERATED_SHRINK, TextDetector, choose_shape, wanted_scale
+from edgeocr.db_boxes import DbParameters
+from edgeocr.detection import (
+    TOLERATED_SHRINK,
+    DetectorInput,
+    TextDetector,
+    TextRegion,
+    choose_shape,
+    regions_of_map,
+    wanted_scale,
+)
 
 SIDES = st.integers(1, 20_000)
 SCALES = st.floats(1e-3, 100)
@@ -158,3 +168,38 @@ def test_specks_are_no_lines(ocr: Ocr) -> None:
     page = np.full((60, 100, 3), 255, dtype=np.uint8)
     page[20:23, 20:80] = (0, 0, 255)  # three rows high
     assert len(ocr.detect(page, OcrOptions(unclip_ratio=0.01))) == 0
+
+
+@pytest.mark.parametrize("height", [4, 6, 20])
+@pytest.mark.parametrize("quantized", [True, False])
+def test_a_map_of_half_the_size_gives_the_same_regions(quantized: bool, height: int) -> None:
+    """The edges of the text lie between pixels of the small map, so that enlarging it puts
+    three quarters of the probability inside of them and one quarter outside.
+    """
+    full_HW = np.zeros((96, 160), dtype=np.float32)
+    full_HW[40 : 40 + height, 20:120] = 1
+    half_HW = full_HW.reshape(48, 2, 80, 2).mean(axis=(1, 3))
+    prepared = DetectorInput(
+        tensor=np.zeros((1, 96, 160, 3), dtype=np.float32),
+        signature="96x160",
+        scale=(0.5, 0.5),
+        top=0,
+        height=192,
+        width=320,
+    )
+    parameters = DbParameters(
+        threshold=0.3, box_threshold=0.5, unclip_ratio=1.6, max_candidates=1000
+    )
+
+    def regions(map_HW: NDArray[np.float32]) -> list[TextRegion]:
+        if not quantized:
+            return regions_of_map(map_HW, prepared, parameters=parameters)
+        integers = (np.round(map_HW * 255) - 128).astype(np.int8)
+        return regions_of_map(
+            integers, prepared, scale=1 / 255, zero_point=-128, parameters=parameters
+        )
+
+    (found,), (expected,) = regions(half_HW), regions(full_HW)
+    np.testing.assert_array_equal(found.quad, expected.quad)
+    # Of a text of 4 rows half have lost a quarter.
+    assert expected.score * 0.8 < found.score <= expected.score
