@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 import torch
 
 from edgeocr_training.__main__ import main
-from edgeocr_training.checkpoint import Weights, load_weights, save_weights
+from edgeocr_training.checkpoint import Weights, load_checkpoint, load_weights, save_weights
 from edgeocr_training.recipe import Recipe
 from edgeocr_training.recipes import recipe_functions, recipe_named
 
@@ -176,6 +177,20 @@ def test_a_fault_is_one_line(
     ):
         assert words in fault(capsys, *arguments), arguments
     assert {path.name for path in tmp_path.iterdir()} == {"text.txt"}
+
+
+def test_a_disk_that_fills_up_is_one_line_and_leaves_the_last_checkpoint(
+    tiny_name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    try:
+        arguments = ("run", tiny_name, "--out", str(tmp_path), *CPU)
+        line = fault(capsys, *arguments, "--set", "epochs=50", "--set", "evaluation=none")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert line == "edgeocr-train: cannot write: File too large"
+    assert load_checkpoint(tmp_path / "latest.pt").step == 0
 
 
 @pytest.mark.parametrize(

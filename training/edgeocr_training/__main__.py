@@ -34,7 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_ERROR
     except OSError as error:
         # The log of a run or a file to be written: what was there before is still there.
-        print(f"edgeocr-train: {error.filename or 'file'}: {error.strerror}", file=sys.stderr)
+        where = error.filename or "cannot write"
+        print(f"edgeocr-train: {where}: {error.strerror}", file=sys.stderr)
         return EXIT_ERROR
     except ModuleNotFoundError as missing:
         # The commands import torch themselves, so that --help is there at once.

@@ -104,7 +104,6 @@ def train(
     until = None if max_minutes is None else time.monotonic() + 60 * max_minutes
     with ExitStack() as stack:
         world = stack.enter_context(joined_world(device))
-        stop = stack.enter_context(_stop_signals())
         if device.type == "cuda":
             device = _own_device(device, world)
             torch.set_float32_matmul_precision("high")
@@ -116,6 +115,8 @@ def train(
             )
         run = _Run(recipe, folder, device=device, world=world, start=start)
         stack.callback(run.close)
+        # Until here there is nothing to lose, and building the data may take minutes.
+        stop = stack.enter_context(_stop_signals())
         return run.to_the_end(stop, until)
 
 

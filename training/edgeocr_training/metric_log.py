@@ -5,11 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from torch.utils.tensorboard import SummaryWriter
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog  # type: ignore[import-untyped]
+from tensorboard.compat.proto.summary_pb2 import Summary  # type: ignore[import-untyped]
+from tensorboard.summary.writer.record_writer import RecordWriter  # type: ignore[import-untyped]
 
 from edgeocr.whole_files import write_whole
 
@@ -52,8 +56,9 @@ class MetricLog:
         kept = [row for row in rows_of(self.path) if keep(row)]
         write_whole(self.path, "".join(_line(row) for row in kept).encode())
         self._file = self.path.open("a", encoding="utf-8", buffering=1)
-        last_step = kept[-1]["step"] if kept else 0
-        self._board = SummaryWriter(folder / "tensorboard", purge_step=last_step + 1)
+        self._board = _EventFile(
+            folder / "tensorboard", from_step=kept[-1]["step"] + 1 if kept else 0
+        )
 
     def add(
         self,
@@ -69,14 +74,49 @@ class MetricLog:
             OSError: the disk is full.
         """
         self._file.write(_line({"kind": kind, "step": step, "epoch": epoch, **values}))
-        for name, value in values.items():
-            if isinstance(value, (int, float)):
-                self._board.add_scalar(f"{kind}/{name}", value, step)
+        numbers = {
+            f"{kind}/{name}": float(value)
+            for name, value in values.items()
+            if isinstance(value, (int, float))
+        }
+        self._board.add(numbers, step=step)
 
     def close(self) -> None:
         """Ends both files."""
+        try:
+            self._file.close()
+        finally:
+            self._board.close()
+
+
+class _EventFile:
+    """What TensorBoard reads.
+
+    Its own writer has a thread, which dies with a traceback when the disk is full.
+    """
+
+    def __init__(self, folder: Path, *, from_step: int) -> None:
+        """Begins a file that replaces all that others in the folder say of later steps."""
+        folder.mkdir(exist_ok=True)
+        now = time.time()
+        path = folder / f"events.out.tfevents.{now:.6f}.{os.getpid()}"
+        self._file = path.open("wb")
+        self._records = RecordWriter(self._file)
+        self._write(Event(wall_time=now, file_version="brain.Event:2"))
+        restart = SessionLog(status=SessionLog.START)
+        self._write(Event(wall_time=now, step=from_step, session_log=restart))
+
+    def add(self, numbers: Mapping[str, float], *, step: int) -> None:
+        """Adds a point to each of some curves, by their names."""
+        values = [Summary.Value(tag=tag, simple_value=number) for tag, number in numbers.items()]
+        self._write(Event(wall_time=time.time(), step=step, summary=Summary(value=values)))
+
+    def close(self) -> None:
         self._file.close()
-        self._board.close()
+
+    def _write(self, event: Any) -> None:
+        self._records.write(event.SerializeToString())
+        self._file.flush()
 
 
 def rows_of(path: Path) -> Iterator[Row]:
