@@ -44,7 +44,6 @@ unit: $(VENV)/dev.stamp
 wheel-check: $(VENV)/pip.stamp
 	$(BIN)/python tests/wheel_check.py
 
-# The calibration pages are rendered with the fonts that are here: a point either way is chance.
 $(BUNDLE)/bundle.json: | $(VENV)/convert.stamp
 	$(BIN)/edgeocr-convert official ppocrv4 --out $(BUNDLE) --max-loss 2
 

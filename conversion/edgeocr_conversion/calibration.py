@@ -30,9 +30,14 @@ from edgeocr_conversion.rendered_text import (
     TextImage,
     Typefaces,
     render_pages,
-    system_typefaces,
 )
-from edgeocr_conversion.sources import BACKGROUND_PICTURES, CHINESE_FONT, obtain
+from edgeocr_conversion.sources import (
+    BACKGROUND_PICTURES,
+    CHINESE_FONTS,
+    LATIN_FONTS,
+    PackagedFile,
+    obtain,
+)
 
 RENDERED_PAGES: Final = 48
 FOLDER_LIMIT: Final = 96
@@ -42,6 +47,7 @@ PAGE_LIMIT: Final = 18
 """Pages that a detector is calibrated with, evenly over all images. Twice as many take twice as
 long. The choice matters as chance does: PP-OCRv4's IoU of text pixels was higher with 36, its
 H-mean on FUNSD's 24 development pages lower, and the latter decided."""
+_TURNED_EVERY: Final = 3
 LINE_LIMIT: Final = 512
 """Lines that a recogniser is calibrated with, evenly over all images."""
 
@@ -92,9 +98,9 @@ def rendered_set(
 ) -> CalibrationSet:
     """Rendered text on paper and photographs.
 
-    Photographs come from a package, as the official models do, and so does a Chinese font
-    where the system has none. Without them there are fewer kinds of pages, and a note on
-    stderr, but still a set.
+    Photographs and fonts come from packages, as the official models do: the pages are the same on
+    every machine. Without them there are fewer kinds of pages, and a note on stderr, but still a
+    set.
 
     Args:
         charset: of the recogniser; characters that it does not know are not rendered.
@@ -102,19 +108,11 @@ def rendered_set(
         models: folder of the user in which packaged files are looked for first.
         progress: told of every page.
     """
-    pictures: list[Path] = []
-    try:
-        found = obtain(BACKGROUND_PICTURES, folder=models)
-        pictures = [found[picture.sha256] for picture in BACKGROUND_PICTURES]
-    except ConversionError as error:
-        print(f"Calibrating without photographs: {error}", file=sys.stderr)
-    typefaces = system_typefaces()
-    if not typefaces.chinese:
-        try:
-            (font,) = obtain([CHINESE_FONT], folder=models).values()
-            typefaces = Typefaces(latin=typefaces.latin, chinese=(font,))
-        except ConversionError as error:
-            print(f"Calibrating without Chinese text: {error}", file=sys.stderr)
+    pictures = _packaged(BACKGROUND_PICTURES, without="photographs", models=models)
+    typefaces = Typefaces(
+        latin=_packaged(LATIN_FONTS, without="more than one Latin font", models=models),
+        chinese=_packaged(CHINESE_FONTS, without="Chinese text", models=models),
+    )
     done = 0
 
     def step() -> None:
@@ -132,6 +130,17 @@ def rendered_set(
     )
     fonts = ["Pillow's default"] + [path.name for path in (*typefaces.latin, *typefaces.chinese)]
     return _split("rendered", images, {"photographs": len(pictures), "fonts": fonts})
+
+
+def _packaged(
+    files: Sequence[PackagedFile], *, without: str, models: Path | None
+) -> tuple[Path, ...]:
+    try:
+        found = obtain(files, folder=models)
+    except ConversionError as error:
+        print(f"Calibrating without {without}: {error}", file=sys.stderr)
+        return ()
+    return tuple(found[file.sha256] for file in files)
 
 
 def folder_set(
@@ -219,9 +228,16 @@ class StageSample:
 
 
 def detector_samples(ocr: Ocr, images: Sequence[TextImage]) -> Iterator[StageSample]:
-    """Images as the detector sees them."""
-    for image in _evenly(images, PAGE_LIMIT):
-        prepared = ocr.detector.prepare(image.pixels, OcrOptions())
+    """Images as the detector sees them, some of them turned by 90 degrees.
+
+    Text that stands, as on the margins of forms, excites other channels: calibrated without it,
+    PP-OCRv4's detector cut the ends off such numbers.
+    """
+    for index, image in enumerate(_evenly(images, PAGE_LIMIT)):
+        pixels = image.pixels
+        if index % _TURNED_EVERY == 0:
+            pixels = np.ascontiguousarray(np.rot90(pixels))
+        prepared = ocr.detector.prepare(pixels, OcrOptions())
         yield _sample(prepared.signature, prepared.tensor)
 
 

@@ -157,7 +157,7 @@ class _SharingBuilder(flatbuffers.Builder):  # type: ignore[misc]
 
     # Vectors and strings.
 
-    def StartVector(self, elemSize: int, numElems: int, alignment: int) -> int:  # noqa: N802
+    def StartVector(self, elemSize: int, numElems: int, alignment: int) -> int:
         self._start = self.Offset()
         self._references = []
         if elemSize == 1:  # vectors of bytes are the constants
@@ -166,7 +166,7 @@ class _SharingBuilder(flatbuffers.Builder):  # type: ignore[misc]
         self._padded = int(super().StartVector(elemSize, numElems, alignment))
         return self._padded
 
-    def CreateString(  # noqa: N802
+    def CreateString(
         self, s: str | bytes, encoding: str = "utf-8", errors: str = "strict"
     ) -> int:
         content = ("string", s)
@@ -176,11 +176,11 @@ class _SharingBuilder(flatbuffers.Builder):  # type: ignore[misc]
             self._known[content] = int(super().CreateString(s, encoding, errors))
         return self._known[content]
 
-    def PrependUOffsetTRelative(self, off: int) -> None:  # noqa: N802
+    def PrependUOffsetTRelative(self, off: int) -> None:
         super().PrependUOffsetTRelative(off)
         self._references.append(off)
 
-    def EndVector(self, numElems: int | None = None) -> int:  # noqa: N802
+    def EndVector(self, numElems: int | None = None) -> int:
         offset = int(super().EndVector(numElems))
         if self._references:
             return self._shared(("references", *self._references), offset)
@@ -189,22 +189,22 @@ class _SharingBuilder(flatbuffers.Builder):  # type: ignore[misc]
 
     # Tables.
 
-    def StartObject(self, numfields: int) -> None:  # noqa: N802
+    def StartObject(self, numfields: int) -> None:
         super().StartObject(numfields)
         self._start = self.Offset()
         self._fields = []
 
-    def PrependSlot(self, flags: Any, o: int, x: Any, d: Any) -> None:  # noqa: N802
+    def PrependSlot(self, flags: Any, o: int, x: Any, d: Any) -> None:
         super().PrependSlot(flags, o, x, d)
         if x != d:
             self._fields.append((o, flags, x))
 
-    def PrependUOffsetTRelativeSlot(self, o: int, x: int, d: int) -> None:  # noqa: N802
+    def PrependUOffsetTRelativeSlot(self, o: int, x: int, d: int) -> None:
         super().PrependUOffsetTRelativeSlot(o, x, d)
         if x != d:
             self._fields.append((o, "offset", x))
 
-    def EndObject(self) -> int:  # noqa: N802
+    def EndObject(self) -> int:
         start = self._start
         offset = int(super().EndObject())
         self._start = start

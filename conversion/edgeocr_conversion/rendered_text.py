@@ -7,8 +7,6 @@ light and light on dark, on paper and on photographs, slanted, blurred, noisy an
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,71 +107,6 @@ class Typefaces:
 
     latin: tuple[Path, ...] = ()
     chinese: tuple[Path, ...] = ()
-
-
-# Families that are common, readable and complete, by the beginnings of their file names.
-_LATIN_FILES: Final = (
-    "DejaVuSans.",
-    "DejaVuSans-Bold.",
-    "DejaVuSerif.",
-    "DejaVuSansMono.",
-    "LiberationSans-Regular.",
-    "LiberationSerif-Regular.",
-    "LiberationMono-Regular.",
-    "LiberationSansNarrow-Regular.",
-    "NotoSans-Regular.",
-    "NotoSerif-Regular.",
-    "Roboto-Regular.",
-    "Ubuntu-R.",
-    "arial.",
-    "times.",
-    "verdana.",
-    "georgia.",
-    "Arial.",
-    "Georgia.",
-)
-_CHINESE_FILES: Final = (
-    "NotoSansCJK-Regular.",
-    "NotoSerifCJK-Regular.",
-    "NotoSansCJKsc-Regular.",
-    "NotoSansSC-Regular.",
-    "SourceHanSansSC-Regular.",
-    "SourceHanSans-Regular.",
-    "wqy-microhei.",
-    "wqy-zenhei.",
-    "simsun.",
-    "simhei.",
-    "msyh.",
-    "PingFang.",
-    "STHeiti Light.",
-    "DroidSansFallbackFull.",
-)
-
-
-def system_typefaces() -> Typefaces:
-    """The fonts of this machine that are known to be good, in a fixed order."""
-    home = Path.home()
-    if sys.platform == "win32":
-        folders = [Path(os.environ.get("WINDIR", r"C:\Windows")) / "Fonts"]
-    elif sys.platform == "darwin":
-        folders = [Path("/System/Library/Fonts"), Path("/Library/Fonts"), home / "Library/Fonts"]
-    else:
-        folders = [Path("/usr/share/fonts"), Path("/usr/local/share/fonts"), home / ".fonts"]
-    files: dict[str, Path] = {}
-    for folder in folders:
-        for path in sorted(folder.rglob("*")):
-            if path.suffix.lower() in (".ttf", ".otf", ".ttc"):
-                files.setdefault(path.name, path)
-
-    def present(beginnings: Sequence[str]) -> tuple[Path, ...]:
-        return tuple(
-            path
-            for beginning in beginnings
-            for name, path in sorted(files.items())
-            if name.startswith(beginning)
-        )
-
-    return Typefaces(latin=present(_LATIN_FILES), chinese=present(_CHINESE_FILES))
 
 
 def render_pages(

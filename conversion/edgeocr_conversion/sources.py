@@ -390,14 +390,47 @@ BACKGROUND_PICTURES: Final = (
     ),
 )
 
-# Where the system has no font with Chinese characters.
-CHINESE_FONT: Final = PackagedFile(
-    package="cvttf-NotoSansCJK-Regular",
-    version="1.0",
-    path="cvttf_NotoSansCJK_Regular/NotoSansCJKtc-Regular.otf",
-    bytes=16_431_292,
-    sha256="f57e46120a3dd025ac993801981849622405d1359b32093b1f046490f7885711",
-    licence="OFL-1.1",
+
+def _dejavu(name: str, size: int, sha256: str) -> PackagedFile:
+    return PackagedFile(
+        package="matplotlib",
+        version="3.11.2",
+        path=f"matplotlib/mpl-data/fonts/ttf/{name}.ttf",
+        bytes=size,
+        sha256=sha256,
+        licence="Bitstream-Vera",
+    )
+
+
+# Fonts to render calibration text in. Those of the machine would make every machine's bundle
+# another, with other figures.
+LATIN_FONTS: Final = (
+    _dejavu(
+        "DejaVuSans", 756_072, "3fdf69cabf06049ea70a00b5919340e2ce1e6d02b0cc3c4b44fb6801bd1e0d22"
+    ),
+    _dejavu(
+        "DejaVuSans-Bold",
+        704_128,
+        "b184b89e3c1075f22f6b71575b6fc20d4972b3cfd3b23322ca6fd596dcaef167",
+    ),
+    _dejavu(
+        "DejaVuSerif", 379_740, "107244956e9962b9e96faccdc551825e0ae0898ae13737133e1b921a2fd35ffa"
+    ),
+    _dejavu(
+        "DejaVuSansMono",
+        340_240,
+        "602ec86b8948cfcd956482fe64f94c36c867770149ef2f791d4613f443bcecb3",
+    ),
+)
+CHINESE_FONTS: Final = (
+    PackagedFile(
+        package="cvttf-NotoSansCJK-Regular",
+        version="1.0",
+        path="cvttf_NotoSansCJK_Regular/NotoSansCJKtc-Regular.otf",
+        bytes=16_431_292,
+        sha256="f57e46120a3dd025ac993801981849622405d1359b32093b1f046490f7885711",
+        licence="OFL-1.1",
+    ),
 )
 
 

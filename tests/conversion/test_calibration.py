@@ -5,7 +5,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edgeocr import Bundle, Ocr
+from edgeocr import Bundle, Ocr, OcrOptions
 from edgeocr_conversion.calibration import (
     FOLDER_LIMIT,
     detector_samples,
@@ -87,9 +87,11 @@ def test_samples_are_what_the_sdk_feeds_its_networks(
     assert len(det) == len(pages)
     assert {sample.tensor.shape for sample in det} == {(1, 192, 256, 3)}
     # 160 x 220 fits as it is; the tiny networks take (x / 255 - 0.5) / 0.5, BGR.
-    expected = pages[0].pixels.astype(np.float32) / 127.5 - 1
-    shown = det[0].tensor[0, :160, :220]
+    expected = pages[1].pixels.astype(np.float32) / 127.5 - 1
+    shown = det[1].tensor[0, :160, :220]
     assert np.abs(cv2.resize(shown, (220, 160)) - expected).max() < 1e-5
+    turned = ocr.detector.prepare(np.rot90(pages[0].pixels), OcrOptions())
+    assert np.array_equal(det[0].tensor, turned.tensor), "some pages show their text standing"
     lines = lines_of(pages)
     assert len(list(orientation_samples(ocr, pages))) == len(lines) == 3 * len(pages)
     for (line, text), sample in zip(lines, recogniser_samples(ocr, pages), strict=True):
