@@ -23,8 +23,8 @@ def build_optimizer(config: OptimizerConfig, task: nn.Module) -> optim.Optimizer
     trained = [parameter for parameter in task.parameters() if parameter.requires_grad]
     if not trained:
         raise RecipeError("The task has nothing to train: no parameter requires a gradient.")
-    kinds = {"adam": optim.Adam, "adamw": optim.AdamW}
-    return kinds[config.kind](
+    kind = optim.AdamW if config.kind == "adamw" else optim.Adam
+    return kind(
         _groups(config, trained),
         lr=config.learning_rate,
         betas=(config.beta1, config.beta2),
