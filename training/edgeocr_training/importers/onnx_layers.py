@@ -64,15 +64,15 @@ def read_layers(path: Path) -> tuple[OnnxLayer, ...]:
     for node in graph.node:
         if node.op_type == "Constant" and node.attribute[0].name == "value":
             constants[node.output[0]] = numpy_helper.to_array(node.attribute[0].t)
-        elif node.op_type == "Reshape" and node.input[0] in constants:
-            constants[node.output[0]] = constants[node.input[0]]  # its size is what counts
+        elif node.op_type in ("Reshape", "Identity") and node.input[0] in constants:
+            constants[node.output[0]] = constants[node.input[0]]  # of a bias the size is enough
         for name in node.input:
             readers[name].append(node)
 
     def constant(name: str) -> NDArray[np.float32]:
         if name not in constants:
             raise CheckpointError(f"{path}: the weights {name!r} are no constants")
-        return np.asarray(constants[name], np.float32)
+        return np.array(constants[name], np.float32)
 
     def sole_reader(name: str, op_type: str) -> onnx.NodeProto | None:
         nodes = readers[name]

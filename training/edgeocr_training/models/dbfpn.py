@@ -49,11 +49,13 @@ def fuse_pyramid(
     Returns:
         (B, C, H/4, W/4).
     """
-    sums = [layer(feature) for layer, feature in zip(lateral, features, strict=True)]
-    for finer in reversed(range(len(sums) - 1)):
-        sums[finer] = sums[finer] + upsample(sums[finer + 1], 2)
-    levels = [upsample(layer(sums[i]), 2**i) for i, layer in enumerate(smooth)]
-    return torch.cat(levels[::-1], dim=1)
+    coarsest_first = list(zip(features, lateral, smooth, strict=True))[::-1]
+    sums = [layer(feature) for feature, layer, _ in coarsest_first]
+    for i in range(1, len(sums)):
+        sums[i] = sums[i] + upsample(sums[i - 1], 2)
+    levels = [layer(level) for level, (_, _, layer) in zip(sums, coarsest_first, strict=True)]
+    finest = len(levels) - 1
+    return torch.cat([upsample(level, 2 ** (finest - i)) for i, level in enumerate(levels)], dim=1)
 
 
 def upsample(x_BCHW: Tensor, factor: int) -> Tensor:

@@ -58,7 +58,7 @@ class DetectorConfig:
 class Detector(nn.Module):
     """Image to DB maps."""
 
-    channel_order = "BGR"
+    channel_order: Final = "BGR"
 
     def __init__(
         self, *, backbone: Backbone, neck: Neck, head: Head, mean: Channels3, std: Channels3

@@ -57,6 +57,8 @@ def export_onnx(student: nn.Module, path: Path, *, height: int, width: int) -> N
                 f"{height}x{width} is no shape to export for: sides are multiples of "
                 f"{SIZE_MULTIPLE} from {2 * SIZE_MULTIPLE} to {_LARGEST_SIDE}"
             )
+    if not path.parent.is_dir():
+        raise ExportError(f"can't write {path}: there is no folder {path.parent}")
     network = copy.deepcopy(student).cpu().probability_only().eval()
     # Kept channels-last, pooling would be traced with the order of its result in memory.
     network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
