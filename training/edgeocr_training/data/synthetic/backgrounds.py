@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from edgeocr.errors import ImageError
 from edgeocr.images import load_image
-from edgeocr_training.errors import DataError
+from edgeocr_training.errors import DataError, SampleError
 
 Size = tuple[int, int]
 """(height, width)"""
@@ -61,7 +61,7 @@ class Backgrounds:
         self._pictures = tuple(pictures) if sources else _packaged_pictures()
 
     def surface(self, rng: np.random.Generator, size: Size) -> NDArray[np.uint8]:
-        """Anything: half photographs where there are any, else procedural. (H, W, 3) BGR."""
+        """Anything: photographs where there are any, else procedural. (H, W, 3) BGR."""
         if self._pictures and rng.random() < 0.6:
             return self.photograph(rng, size)
         return _SURFACES[rng.integers(len(_SURFACES))](rng, size)
@@ -75,7 +75,7 @@ class Backgrounds:
         least = max(height / picture.shape[0], width / picture.shape[1])
         # A small part is not the whole made small: that would be finer than any texture.
         scale = max(least * rng.uniform(1.0, 1.6), rng.uniform(0.4, 1.5))
-        part_height, part_width = round(height / scale), round(width / scale)
+        part_height, part_width = (max(round(side / scale), 1) for side in size)
         top = int(rng.integers(0, picture.shape[0] - part_height + 1))
         left = int(rng.integers(0, picture.shape[1] - part_width + 1))
         part = picture[top : top + part_height, left : left + part_width]
@@ -101,7 +101,7 @@ def _picture(path: str) -> NDArray[np.uint8]:
     try:
         picture = load_image(path)
     except ImageError as error:
-        raise DataError(f"the background {error}") from error
+        raise SampleError(f"the background can't be used: {error}") from error
     shrink = _LONGEST_SIDE / max(picture.shape[:2])
     if shrink >= 1:
         return picture

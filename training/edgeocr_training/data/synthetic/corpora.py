@@ -69,13 +69,12 @@ class Corpus:
 
     def text(self, rng: np.random.Generator, characters: int) -> str:
         """Running text with punctuation, at least so many characters long."""
-        parts: list[str] = []
-        length = 0
-        while length < characters:
+        joint = " " if self.language == "en" else ""
+        text = ""
+        while len(text) < characters:
             part = self._passage(rng) if self.passages and rng.random() < 0.7 else self._made(rng)
-            parts.append(part)
-            length += len(part) + 1
-        return (" " if self.language == "en" else "").join(parts)
+            text = f"{text}{joint}{part}" if text else part
+        return text
 
     def _passage(self, rng: np.random.Generator) -> str:
         passage = self.passages[rng.integers(len(self.passages))]

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
-from fontTools.ttLib import TTFont, TTLibError
+from fontTools.ttLib import TTFont
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
@@ -187,32 +187,33 @@ _ALIKE: Final = 25
 def _read_faces(file: Path | bytes, *, path: str) -> Iterator[Typeface]:
     """The faces of one file that are sound."""
     maps: dict[int, bytes] = {}
-    index = 0
-    while True:
-        try:
-            stream = io.BytesIO(file) if isinstance(file, bytes) else file
-            with TTFont(stream, fontNumber=index, lazy=True) as font:
+    with io.BytesIO(file) if isinstance(file, bytes) else file.open("rb") as stream:
+        index, count = 0, 1
+        while index < count:
+            try:
+                font = TTFont(stream, fontNumber=index, lazy=True)
                 # The faces of a collection share tables: their places in the file tell.
                 place = font.reader.tables["cmap"].offset
                 if place not in maps:
                     maps[place] = _drawable(font)
                 family = str(font["name"].getBestFamilyName() or Path(path).stem)
                 count = getattr(font.reader, "numFonts", 1)
-            if _draws_letters(path, index, maps[place]):
+            except Exception:  # a damaged table fails in whatever way it is damaged
+                return
+            try:
+                sound = _draws_letters(path, index, maps[place])
+                capitals_only = sound and _looks_like_capitals(path, index, maps[place])
+            except OSError:  # FreeType's word for the same
+                return
+            if sound:
                 yield Typeface(
                     path=path,
                     index=index,
                     family=family,
-                    capitals_only=_looks_like_capitals(path, index, maps[place]),
+                    capitals_only=capitals_only,
                     drawable=maps[place],
                 )
-        # A damaged table fails in fontTools in whatever way it is damaged, and in FreeType so
-        # that Pillow gives an OSError.
-        except (TTLibError, OSError, KeyError, AttributeError, ValueError, AssertionError):
-            return
-        index += 1
-        if index >= count:
-            return
+            index += 1
 
 
 def _drawable(font: TTFont) -> bytes:

@@ -24,7 +24,7 @@ from edgeocr_training.data.synthetic.layouts import (
 from edgeocr_training.data.synthetic.material import Material, find_material
 from edgeocr_training.data.synthetic.projection import Bend, between_centres, onto
 from edgeocr_training.data.synthetic.sheet import Pen, Sheet
-from edgeocr_training.errors import DataError, RecipeError
+from edgeocr_training.errors import DataError, RecipeError, SampleError
 
 _TRIES: Final = 50
 _IN_USE: Final = frozenset(
@@ -138,7 +138,16 @@ class SyntheticLines:
 
         Raises:
             DataError: fonts, texts and charset share hardly any character.
+            SampleError: a font or background was removed or damaged after it was found.
         """
+        try:
+            picture, text, size = self._made(rng)
+        except OSError as error:  # FreeType's too
+            raise SampleError(f"a font for a rendered line can't be read: {error}") from error
+        return _degraded(rng, picture, size), text
+
+    def _made(self, rng: np.random.Generator) -> tuple[NDArray[np.uint8], str, int]:
+        """The picture as written, what it says, and its pixels per em."""
         low, high = self._config.size
         for _ in range(_TRIES):
             corpus = self._material.corpus(rng)
@@ -149,7 +158,7 @@ class SyntheticLines:
             text = pen.fitting(self._allowed(text), longest)
             written = self._written(rng, corpus, pen, text) if text else None
             if written is not None:
-                return _degraded(rng, written, pen.size), text
+                return written, text, pen.size
         raise DataError("fonts, texts and charset share hardly any character: check the three")
 
     def _allowed(self, text: str) -> str:

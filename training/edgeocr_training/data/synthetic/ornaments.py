@@ -34,7 +34,8 @@ def matrix_code(
 
     def square(column: int, row: int, side: int, fill: Colour) -> None:
         x, y = left + column * module, top + row * module
-        draw.rectangle((x, y, x + side * module - 1, y + side * module - 1), fill=fill)
+        reach = max(side * module - 1, 0)
+        draw.rectangle((x, y, x + reach, y + reach), fill=fill)
 
     paper = (255, 255, 255)
     square(-1, -1, cells + 2, paper)

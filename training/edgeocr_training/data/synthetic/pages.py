@@ -28,7 +28,7 @@ from edgeocr_training.data.synthetic.projection import (
 )
 from edgeocr_training.data.synthetic.scenes import scene
 from edgeocr_training.data.synthetic.sheet import Sheet, WrittenLine
-from edgeocr_training.errors import RecipeError
+from edgeocr_training.errors import RecipeError, SampleError
 
 _VISIBLE: Final = 0.5
 """Share of a line's area that must be in the picture for it to count as readable."""
@@ -110,11 +110,15 @@ class SyntheticPages:
         return self._config.count
 
     def page(self, rng: np.random.Generator) -> Page:
-        """One page; the same state of ``rng`` gives the same page."""
+        """One page; the same state of ``rng`` gives the same page.
+
+        Raises:
+            SampleError: a font or background was removed or damaged after it was found.
+        """
         return self.rendered(rng).page
 
     def rendered(self, rng: np.random.Generator) -> RenderedPage:
-        """One page with its texts."""
+        """One page with its texts; see :meth:`page`."""
         config = self._config
         size = (
             int(rng.integers(config.height[0], config.height[1] + 1)),
@@ -122,7 +126,10 @@ class SyntheticPages:
         )
         kind = min(int(np.searchsorted(self._upto, rng.random(), side="right")), len(_KINDS) - 1)
         name, make = _KINDS[kind]
-        picture, lines = make(rng, size, self._material)
+        try:
+            picture, lines = make(rng, size, self._material)
+        except OSError as error:  # FreeType's too
+            raise SampleError(f"a font for a rendered {name} can't be read: {error}") from error
         picture = _taken(rng, picture, lines)
         polygons, ignored, texts = [], [], []
         for line in lines:

@@ -46,7 +46,8 @@ def _sign(
 ) -> list[WrittenLine]:
     """Adds a sign, or writing without one, where there is room."""
     corpus = material.corpus(rng)
-    size = round(float(np.exp(rng.uniform(np.log(12), np.log(0.16 * min(picture.shape[:2]))))))
+    largest = max(0.16 * min(picture.shape[:2]), 13.0)
+    size = round(float(np.exp(rng.uniform(np.log(12), np.log(largest)))))
     pen = spaced(rng, material.pen(rng, corpus.language, size, (0, 0, 0)))
     if corpus.language == "zh" and rng.random() < 0.12:
         pen = replace(pen, vertical=True)
