@@ -55,6 +55,7 @@ class Typeface:
     index: int
     """Within the file, which may be a collection."""
     family: str
+    """Of the first face of the file: a collection is one family, in local variants."""
     capitals_only: bool
     """Small letters look like capitals, so that text has to be labelled as capitals."""
     drawable: bytes
@@ -188,7 +189,7 @@ def _read_faces(file: Path | bytes, *, path: str) -> Iterator[Typeface]:
     """The faces of one file that are sound."""
     maps: dict[int, bytes] = {}
     with io.BytesIO(file) if isinstance(file, bytes) else file.open("rb") as stream:
-        index, count = 0, 1
+        index, count, family = 0, 1, ""
         while index < count:
             try:
                 font = TTFont(stream, fontNumber=index, lazy=True)
@@ -196,7 +197,8 @@ def _read_faces(file: Path | bytes, *, path: str) -> Iterator[Typeface]:
                 place = font.reader.tables["cmap"].offset
                 if place not in maps:
                     maps[place] = _drawable(font)
-                family = str(font["name"].getBestFamilyName() or Path(path).stem)
+                if index == 0:
+                    family = str(font["name"].getBestFamilyName() or Path(path).stem)
                 count = getattr(font.reader, "numFonts", 1)
             except Exception:  # a damaged table fails in whatever way it is damaged
                 return

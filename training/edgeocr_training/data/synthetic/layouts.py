@@ -564,7 +564,7 @@ def _inked(rng: np.random.Generator, sheet: Sheet, box: tuple[int, int, int, int
 
 def needs_board(unevenness: float, size: int) -> bool:
     """Whether nobody could read text of ``size`` pixels on a ground of this deviation."""
-    return unevenness > (25 if size < 24 else 50)
+    return unevenness > (25 if size < 24 else 40)
 
 
 def cased(rng: np.random.Generator, text: str, language: Language) -> str:
@@ -592,5 +592,5 @@ def decorated(rng: np.random.Generator, pen: Pen, ground: float) -> Pen:
         level = 0 if np.mean(pen.colour) > ground else 255
         pen = replace(pen, shadow=(level, level, level))
     if rng.random() < 0.1:
-        pen = replace(pen, opacity=float(rng.uniform(0.55, 0.95)))
+        pen = replace(pen, opacity=float(rng.uniform(0.7, 0.95)))
     return pen
