@@ -4,9 +4,10 @@ Values are counted by their float16 bit pattern: one pass over the data, no gues
 beforehand, and a resolution (11 bits) beyond that of any INT8 scale. A range is then chosen to
 minimise the mean squared error of what the tensor is read for:
 
-* where it feeds a hard-swish, a swish or a GELU alone, the error of the function's value
-  counts, not that of the argument. Everything below -3 gives 0 in a hard-swish, so that half
-  of such a tensor's range is usually free;
+* where it feeds a sigmoid, a hard-swish, a swish or a GELU alone, the error of the function's
+  value counts, not that of the argument. Everything below -3 gives 0 in a hard-swish, so that
+  half of such a tensor's range is usually free. The logits of a text map reach from -160 to 100
+  in PP-OCRv4; a map made from as much knows 12 probabilities, and none around its threshold;
 * otherwise the error of the tensor itself.
 """
 
@@ -126,8 +127,12 @@ def _hard_swish(x: NDArray[np.float64]) -> NDArray[np.float64]:
     return x * np.clip(x + 3, 0, 6)
 
 
+def _sigmoid(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(1 / (1 + np.exp(-np.clip(x, -60, 60))))
+
+
 def _swish(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(x / (1 + np.exp(-np.clip(x, -60, 60))))
+    return x * _sigmoid(x)
 
 
 def _gelu(x: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -136,8 +141,11 @@ def _gelu(x: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(0.5 * x * (1 + np.tanh(inner)))
 
 
+_FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {"GELU": _gelu, "LOGISTIC": _sigmoid}
+
+
 def _functions_of_readers(model: Model) -> dict[str, Callable[..., Any]]:
-    """Tensors read by a hard-swish, a swish or a GELU and nothing else."""
+    """Tensors read by a sigmoid, a hard-swish, a swish or a GELU and nothing else."""
     found: dict[str, Callable[..., Any]] = {}
     for subgraph in model.subgraphs:
         readers: dict[int, list[Any]] = {}
@@ -146,8 +154,10 @@ def _functions_of_readers(model: Model) -> dict[str, Callable[..., Any]]:
                 readers.setdefault(index, []).append(operator)
         for index, operators in readers.items():
             name = subgraph.tensors[index].name.decode()
-            if len(operators) == 1 and operator_name(model, operators[0]) == "GELU":
-                found[name] = _gelu
+            if len(operators) == 1:
+                function = _FUNCTIONS.get(operator_name(model, operators[0]))
+                if function is not None:
+                    found[name] = function
             if len(operators) != 2:
                 continue
             product = next((o for o in operators if operator_name(model, o) == "MUL"), None)

@@ -127,6 +127,16 @@ def test_the_argument_of_a_swish_is_kept_to_where_it_vanishes(make_tflite: MakeT
     assert -9 < _chosen(make_tflite, "swish").low < -4
 
 
+def test_the_argument_of_a_sigmoid_is_kept_to_where_it_saturates(make_tflite: MakeTflite) -> None:
+    """A range of [-160, 160] would leave no probability between 0.22 and 0.5."""
+    shape = (1, 4, 4, 2)
+    operator = ("LOGISTIC", ["x"], "y", None)
+    model = make_tflite({"x": shape, "y": shape}, [operator])
+    chosen = choose_ranges(model, {"x": _histogram(5 * WIDE)}, method="mse")["x"]
+    assert -9 < chosen.low < -4
+    assert 4 < chosen.high < 9
+
+
 def test_the_argument_of_a_gelu_is_kept_to_where_it_vanishes(make_tflite: MakeTflite) -> None:
     shape = (1, 4, 4, 2)
     model = make_tflite({"x": shape, "y": shape}, [("GELU", ["x"], "y", schema.GeluOptionsT())])
