@@ -166,9 +166,7 @@ class _SharingBuilder(flatbuffers.Builder):  # type: ignore[misc]
         self._padded = int(super().StartVector(elemSize, numElems, alignment))
         return self._padded
 
-    def CreateString(
-        self, s: str | bytes, encoding: str = "utf-8", errors: str = "strict"
-    ) -> int:
+    def CreateString(self, s: str | bytes, encoding: str = "utf-8", errors: str = "strict") -> int:
         content = ("string", s)
         if content not in self._known:
             self._start = self._padded = self.Offset()
