@@ -221,6 +221,14 @@ def test_edge_detectors_grow() -> None:
     assert parameters == sorted(set(parameters))
 
 
+def test_an_edge_backbone_has_hard_swish_where_maps_are_small() -> None:
+    smooth = EdgeBackboneConfig().build().stages
+    has_it = [any(isinstance(m, nn.Hardswish) for m in stage.modules()) for stage in smooth]
+    assert has_it == [False, False, True, True]
+    plain = EdgeBackboneConfig(deep_activation="relu6").build()
+    assert not any(isinstance(m, nn.Hardswish) for m in plain.modules())
+
+
 @pytest.mark.parametrize(
     ("config", "message"),
     [

@@ -21,7 +21,6 @@ from edgeocr_training.models.interfaces import Backbone
 PerStage: TypeAlias = tuple[int, int, int, int]
 """A number for each of the strides 4, 8, 16 and 32."""
 
-_ACTIVATIONS: Final[tuple[Activation, ...]] = ("relu", "relu", "hard_swish", "hard_swish")
 _KERNELS: Final[PerStage] = (3, 3, 5, 5)
 
 
@@ -36,6 +35,9 @@ class EdgeBackboneConfig:
     """Inverted residuals of a stage, behind the convolutions that begin it."""
     expansion: int = 2
     """Of the channels within a residual."""
+    deep_activation: Activation = "hard_swish"
+    """At strides 16 and 32. The converter may compute the layer before a hard-swish twice, to
+    give its two factors scales of their own; ReLU and ReLU6 cost nothing."""
 
     def build(self) -> EdgeBackbone:
         """Raises RecipeError for a width below 1 or a depth below 0."""
@@ -84,6 +86,8 @@ class EdgeBackbone(Backbone):
         self.out_channels = config.channels
         self.stem = ConvNorm(3, config.stem, kernel=3, stride=2, activation="relu")
         in_channels = (config.stem, *config.channels[:-1])
+        deep = config.deep_activation
+        activations: tuple[Activation, ...] = ("relu", "relu", deep, deep)
         self.stages = nn.ModuleList(
             nn.Sequential(
                 Downsampling(before, channels, activation=activation),
@@ -102,7 +106,7 @@ class EdgeBackbone(Backbone):
                 config.channels,
                 config.residuals,
                 _KERNELS,
-                _ACTIVATIONS,
+                activations,
                 strict=True,
             )
         )
