@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeocr_training.data.charset import read_charset
 from edgeocr_training.data.synthetic import degradation, fields
 from edgeocr_training.data.synthetic.backgrounds import paper, plain
 from edgeocr_training.data.synthetic.corpora import Corpus
@@ -62,7 +62,8 @@ class SyntheticLinesConfig:
     corpora: tuple[str, ...] = ()
     backgrounds: tuple[str, ...] = ()
     charset: str = ""
-    """File of the recogniser's characters, one a line: no others are rendered. Empty: any."""
+    """Name or file of the recogniser's characters, see
+    :func:`~edgeocr_training.data.charset.read_charset`: no others are rendered. Empty: any."""
     size: tuple[int, int] = (14, 64)
     """Least and greatest, pixels per em."""
     longest_aspect: float = 30.0
@@ -104,13 +105,7 @@ def _read_charset(path: str) -> frozenset[str]:
     """The characters that may be rendered, the space among them."""
     if not path:
         return _IN_USE
-    try:
-        lines = Path(path).read_text("utf-8").split("\n")
-    except UnicodeDecodeError as error:
-        raise DataError(f"the charset {path} is not UTF-8 (byte {error.start})") from error
-    except OSError as error:
-        raise DataError(f"can't read the charset {path}: {error.strerror}") from error
-    return frozenset(line.rstrip("\r") for line in lines if len(line.rstrip("\r")) == 1) | {" "}
+    return frozenset(entry for entry in read_charset(path) if len(entry) == 1)
 
 
 class SyntheticLines:
