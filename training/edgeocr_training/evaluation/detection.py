@@ -7,8 +7,6 @@ decoded and placed by the product's own code, compared with the labels by the co
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -35,6 +33,7 @@ from edgeocr_benchmarks.errors import LabelError
 from edgeocr_benchmarks.labels import LabelledImage, LabelSet, read_labels
 from edgeocr_benchmarks.match_counts import NO_MATCHES, MatchCounts
 from edgeocr_training.errors import DataError, RecipeError
+from edgeocr_training.evaluation.measuring import measuring
 from edgeocr_training.models.detector import SIZE_MULTIPLE, Detector
 
 
@@ -142,7 +141,7 @@ class DetectionEvaluator:
         counts: dict[str, MatchCounts] = {}
         pages = sum(len(labels.images) for labels in self._label_sets)
         with (
-            _measuring(student, self._threads),
+            measuring(student, self._threads),
             tqdm(total=pages, desc="evaluation", unit="page", leave=False, disable=None) as bar,
         ):
             for labels in self._label_sets:
@@ -205,17 +204,3 @@ class DetectionEvaluator:
         regions = self.find(detector, image, device=device)
         found = [FoundText(polygon=region.quad.astype(np.float64), text="") for region in regions]
         return page_counts(labelled.regions, found, fold_case=False).detection
-
-
-@contextmanager
-def _measuring(detector: Detector, threads: int | None) -> Iterator[None]:
-    """Eval mode and a number of threads; both as before afterwards."""
-    was_training, had_threads = detector.training, torch.get_num_threads()
-    detector.eval()
-    if threads is not None:
-        torch.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(had_threads)
-        detector.train(was_training)

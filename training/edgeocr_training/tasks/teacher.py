@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from edgeocr_training.errors import RecipeError
 from edgeocr_training.losses.db_targets import teacher_map_of
 from edgeocr_training.models.detector import Detector, DetectorConfig
 from edgeocr_training.models.initial_weights import InitialWeights
+from edgeocr_training.tasks.frozen import Frozen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,26 +36,13 @@ class TeacherConfig:
         return Teacher(detector)
 
 
-class Teacher(nn.Module):
+class Teacher(Frozen[Detector]):
     """Always in eval mode. Its weights come from a file, so they are in no ``state_dict``."""
-
-    def __init__(self, detector: Detector) -> None:
-        super().__init__()
-        # In a tuple it is no module of this one: no train(), parameters() or state_dict() finds
-        # it. Moving it is left, which _apply does.
-        self._hidden = (detector.eval().requires_grad_(False),)
 
     @torch.no_grad()
     def forward(self, image_BHW3: Tensor) -> Tensor:
         """Text probabilities (B, 1, H, W) of uint8 BGR images, without a gradient."""
-        (detector,) = self._hidden
-        return detector.probability(detector.normalise(image_BHW3))
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Teacher:
-        for detector in self._hidden:
-            detector._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        return self
+        return self.network.probability(self.network.normalise(image_BHW3))
 
 
 def teacher_map(tensors: Mapping[str, Tensor], teacher: Teacher | None) -> Tensor:
