@@ -8,21 +8,40 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
-from edgeocr_conversion.sources import OFFICIAL_BUNDLES
+from edgeocr_conversion.sources import OFFICIAL_BUNDLES, PackagedFile
 from edgeocr_training.models.detector import Detector
 
 
 @pytest.fixture(scope="session")
 def official_detector() -> Path:
-    """PP-OCRv3's detector as it is published: named in EDGEOCR_PP_OCRV3_DET, or as the installed
-    package or the converter's cache has it.
+    """PP-OCRv3's detector as it is published."""
+    return published(OFFICIAL_BUNDLES["ppocrv2"].det.file, "EDGEOCR_PP_OCRV3_DET")
+
+
+@pytest.fixture(scope="session")
+def official_recogniser() -> Path:
+    """PP-OCRv2's recogniser as it is published."""
+    return published(OFFICIAL_BUNDLES["ppocrv2"].rec.file, "EDGEOCR_PP_OCRV2_REC")
+
+
+@pytest.fixture(scope="session")
+def official_classifier() -> Path:
+    """PP-OCR's classifier v2.0 as it is published."""
+    return published(OFFICIAL_BUNDLES["ppocrv2"].cls.file, "EDGEOCR_PP_OCRV2_CLS")
+
+
+def published(file: PackagedFile, variable: str) -> Path:
+    """Named in an environment variable, or as the installed package or the converter's cache
+    has it.
     """
-    file = OFFICIAL_BUNDLES["ppocrv2"].det.file
     places = []
-    if named := os.environ.get("EDGEOCR_PP_OCRV3_DET"):
+    if named := os.environ.get(variable):
         places.append(Path(named))
     try:
         distribution = importlib.metadata.distribution(file.package)
@@ -34,7 +53,19 @@ def official_detector() -> Path:
     for place in places:
         if place.is_file():
             return place
-    pytest.skip(f"install {file.requirement}, or name {file.name} in EDGEOCR_PP_OCRV3_DET")
+    pytest.skip(f"install {file.requirement}, or name {file.name} in {variable}")
+
+
+@pytest.fixture(scope="session")
+def word_images(real_data: Path) -> list[NDArray[np.uint8]]:
+    """Crops of words, (h, w, 3) uint8 BGR: of street scenes and of the IIIT 5K-word set."""
+    images = []
+    for folder in ("icdar2015_words", "iiit5k_words"):
+        for line in (real_data / folder / "train.txt").read_text("utf-8").splitlines()[:4]:
+            pixels = cv2.imread(str(real_data / folder / line.partition("\t")[0]))
+            assert pixels is not None, line
+            images.append(np.asarray(pixels, np.uint8))
+    return images
 
 
 @pytest.fixture

@@ -188,7 +188,7 @@ def test_layers_in_another_order_are_noticed(folded: Path) -> None:
     del model.graph.node[:]
     model.graph.node.extend(swapped)
     onnx.save(model, str(folded))
-    with pytest.raises(CheckpointError, match="its map differs"):
+    with pytest.raises(CheckpointError, match="its output differs"):
         load_pp_ocrv3_detector(folded)
 
 

@@ -23,7 +23,7 @@ class ConvNorm(nn.Module):
         in_channels: int,
         out_channels: int,
         *,
-        kernel: int,
+        kernel: int | tuple[int, int],
         stride: Stride = 1,
         groups: int = 1,
         activation: Activation | None = None,
@@ -34,7 +34,7 @@ class ConvNorm(nn.Module):
             out_channels,
             kernel,
             stride=stride,
-            padding=kernel // 2,
+            padding=kernel // 2 if isinstance(kernel, int) else (kernel[0] // 2, kernel[1] // 2),
             groups=groups,
             bias=False,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Final
 
 import torch
 from torch import Tensor, nn
@@ -20,12 +20,10 @@ from edgeocr_training.models.interfaces import (
     NeckConfig,
 )
 from edgeocr_training.models.mobilenet_v3 import MobileNetV3Config
+from edgeocr_training.models.normalisation import Channels3, normalise_pixels
 
 SIZE_MULTIPLE: Final = 32
 """Of the sides of every image that a detector takes."""
-
-Channels3: TypeAlias = tuple[float, float, float]
-"""A value for each channel of an image, in BGR order."""
 
 # PP-OCR applies ImageNet's statistics, which are in RGB order, to BGR pixels.
 IMAGENET_MEAN: Final[Channels3] = (0.485, 0.456, 0.406)
@@ -79,9 +77,7 @@ class Detector(nn.Module):
 
     def normalise(self, image_BHW3: Tensor) -> Tensor:
         """(B, H, W, 3) uint8 BGR to (B, 3, H, W) float32 as the network takes it."""
-        mean_3 = image_BHW3.new_tensor(self.mean, dtype=torch.float32) * 255
-        std_3 = image_BHW3.new_tensor(self.std, dtype=torch.float32) * 255
-        return ((image_BHW3 - mean_3) / std_3).permute(0, 3, 1, 2)
+        return normalise_pixels(image_BHW3, mean=self.mean, std=self.std)
 
     def forward(self, image_B3HW: Tensor) -> DbMaps:
         """All maps, for training.

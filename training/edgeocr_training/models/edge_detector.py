@@ -9,11 +9,9 @@ from edgeocr_training.models.detector import DetectorConfig
 from edgeocr_training.models.edge_backbone import EdgeBackboneConfig
 from edgeocr_training.models.edge_head import EdgeHeadConfig
 from edgeocr_training.models.edge_neck import EdgeNeckConfig
+from edgeocr_training.models.normalisation import BYTE_HALF
 
 EdgeSize: TypeAlias = Literal["small", "medium", "large"]
-
-_HALF: Final = 128 / 255
-"""Mean and standard deviation of (x - 128) / 128: quantized, a pixel is itself minus 128."""
 
 _PARTS: Final[Mapping[EdgeSize, tuple[EdgeBackboneConfig, EdgeNeckConfig]]] = {
     "small": (
@@ -38,6 +36,6 @@ def edge_detector(size: EdgeSize) -> DetectorConfig:
         backbone=backbone,
         neck=neck,
         head=EdgeHeadConfig(),
-        mean=(_HALF, _HALF, _HALF),
-        std=(_HALF, _HALF, _HALF),
+        mean=BYTE_HALF,
+        std=BYTE_HALF,
     )

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from edgeocr_training.errors import RecipeError
 from edgeocr_training.models.activations import Activation
-from edgeocr_training.models.convolution import ConvNorm, round_channels
+from edgeocr_training.models.convolution import ConvNorm, Stride, round_channels
 from edgeocr_training.models.interfaces import Backbone
 from edgeocr_training.models.squeeze_excite import SqueezeExcite
 
@@ -25,7 +25,7 @@ _GATE_SLOPE: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Block:
+class ResidualShape:
     """One inverted residual at scale 1."""
 
     kernel: int
@@ -33,17 +33,19 @@ class _Block:
     out: int
     gated: bool
     activation: Activation
-    stride: int
+    stride: Stride
 
 
-def _blocks(*rows: tuple[int, int, int, bool, Activation, int]) -> tuple[_Block, ...]:
+def _shapes(*rows: tuple[int, int, int, bool, Activation, int]) -> tuple[ResidualShape, ...]:
     return tuple(
-        _Block(kernel=k, expanded=expanded, out=out, gated=gated, activation=act, stride=stride)
+        ResidualShape(
+            kernel=k, expanded=expanded, out=out, gated=gated, activation=act, stride=stride
+        )
         for k, expanded, out, gated, act, stride in rows
     )
 
 
-_LARGE: Final = _blocks(
+LARGE: Final = _shapes(
     (3, 16, 16, False, "relu", 1),
     (3, 64, 24, False, "relu", 2),
     (3, 72, 24, False, "relu", 1),
@@ -60,7 +62,7 @@ _LARGE: Final = _blocks(
     (5, 960, 160, True, "hard_swish", 1),
     (5, 960, 160, True, "hard_swish", 1),
 )
-_SMALL: Final = _blocks(
+SMALL: Final = _shapes(
     (3, 16, 16, True, "relu", 2),
     (3, 72, 24, False, "relu", 2),
     (3, 88, 24, False, "relu", 1),
@@ -73,7 +75,8 @@ _SMALL: Final = _blocks(
     (5, 576, 96, True, "hard_swish", 1),
     (5, 576, 96, True, "hard_swish", 1),
 )
-_LAST_CHANNELS: Final = {"large": 960, "small": 576}
+LAST_CHANNELS: Final = {"large": 960, "small": 576}
+"""Of the 1x1 convolution after the last residual."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,10 +102,12 @@ class InvertedResidual(nn.Module):
     The input is added where neither the size nor the channels change.
     """
 
-    def __init__(self, in_channels: int, block: _Block, config: MobileNetV3Config) -> None:
+    def __init__(
+        self, in_channels: int, block: ResidualShape, *, scale: float, squeeze_excite: bool
+    ) -> None:
         super().__init__()
-        expanded = round_channels(config.scale * block.expanded)
-        out_channels = round_channels(config.scale * block.out)
+        expanded = round_channels(scale * block.expanded)
+        out_channels = round_channels(scale * block.out)
         self.expand = ConvNorm(in_channels, expanded, kernel=1, activation=block.activation)
         self.depthwise = ConvNorm(
             expanded,
@@ -112,7 +117,7 @@ class InvertedResidual(nn.Module):
             groups=expanded,
             activation=block.activation,
         )
-        gated = config.squeeze_excite and block.gated
+        gated = squeeze_excite and block.gated
         self.gate = SqueezeExcite(expanded, slope=_GATE_SLOPE) if gated else nn.Identity()
         self.project = ConvNorm(expanded, out_channels, kernel=1)
         self.adds_input = block.stride == 1 and in_channels == out_channels
@@ -129,20 +134,25 @@ class MobileNetV3(Backbone):
         super().__init__()
         channels = round_channels(16 * config.scale)
         self.stem = ConvNorm(3, channels, kernel=3, stride=2, activation="hard_swish")
-        blocks = _LARGE if config.size == "large" else _SMALL
+        blocks = LARGE if config.size == "large" else SMALL
         stages: list[nn.Sequential] = []
         stage: list[nn.Module] = []
         out_channels = []
-        stride = 2
+        at_quarter = False
         for block in blocks:
-            if block.stride == 2 and stride >= 4:
-                stages.append(nn.Sequential(*stage))
-                out_channels.append(channels)
-                stage = []
-            stride *= block.stride
-            stage.append(InvertedResidual(channels, block, config))
+            if block.stride == 2:
+                if at_quarter:
+                    stages.append(nn.Sequential(*stage))
+                    out_channels.append(channels)
+                    stage = []
+                at_quarter = True
+            stage.append(
+                InvertedResidual(
+                    channels, block, scale=config.scale, squeeze_excite=config.squeeze_excite
+                )
+            )
             channels = round_channels(config.scale * block.out)
-        last = round_channels(config.scale * _LAST_CHANNELS[config.size])
+        last = round_channels(config.scale * LAST_CHANNELS[config.size])
         stage.append(ConvNorm(channels, last, kernel=1, activation="hard_swish"))
         self.stages = nn.ModuleList([*stages, nn.Sequential(*stage)])
         self.out_channels = (*out_channels, last)
