@@ -50,6 +50,7 @@ def test_lines_are_read(source: LineSource) -> None:
     lines = [source.line(i) for i in range(2)]
     assert [line.image for line in lines] == [b"first image", b"second image"]
     assert [line.text for line in lines] == ["first text", "zweite Zeile, 第二行"]
+    assert [source.text(i) for i in range(2)] == [line.text for line in lines]
     assert lines[0].name != lines[1].name
     with pytest.raises(IndexError):
         source.line(2)

@@ -41,6 +41,14 @@ class LineSource(Protocol):
 
     def __len__(self) -> int: ...
 
+    def text(self, index: int) -> str:
+        """Reads the text of one line and not its image.
+
+        Raises:
+            SampleError: the row is malformed, or the text is empty.
+        """
+        ...
+
     def line(self, index: int) -> LabelledLine:
         """Reads one line.
 
@@ -78,19 +86,27 @@ class LabelFileLines:
     def __len__(self) -> int:
         return len(self._rows)
 
+    def text(self, index: int) -> str:
+        return self._split(index)[2]
+
     def line(self, index: int) -> LabelledLine:
+        where, path, text = self._split(index)
+        try:
+            image = path.read_bytes()
+        except OSError as error:
+            raise SampleError(f"{where}: can't read {path}: {error.strerror}") from error
+        return _line(str(path), image, text, where)
+
+    def _split(self, index: int) -> tuple[str, Path, str]:
+        """Where the row is, the image's path and the text."""
         number, row = self._rows[index]
         where = f"{self._file}, row {number}"
         try:
             name, text = split_row(row, where=where)
         except LabelError as error:
             raise SampleError(str(error)) from error
-        path = self._file.parent / name
-        try:
-            image = path.read_bytes()
-        except OSError as error:
-            raise SampleError(f"{where}: can't read {path}: {error.strerror}") from error
-        return _line(str(path), image, text, where)
+        _check_text(text, where)
+        return where, self._file.parent / name, text
 
 
 class LmdbLines:
@@ -112,17 +128,29 @@ class LmdbLines:
     def __len__(self) -> int:
         return self._count
 
+    def text(self, index: int) -> str:
+        return self._labelled(index)[2]
+
     def line(self, index: int) -> LabelledLine:
+        number, where, text = self._labelled(index)
+        image = self._get(b"image-%09d" % number)
+        if image is None:
+            raise SampleError(f"{where}: has no image")
+        return _line(where, image, text, where)
+
+    def _labelled(self, index: int) -> tuple[int, str, str]:
+        """The line's number, where it is, and its text."""
         number = range(1, self._count + 1)[index]
         where = f"{self._folder}, line {number}"
-        image, label = self._get(b"image-%09d" % number), self._get(b"label-%09d" % number)
-        if image is None or label is None:
-            raise SampleError(f"{where}: has no {'image' if image is None else 'label'}")
+        label = self._get(b"label-%09d" % number)
+        if label is None:
+            raise SampleError(f"{where}: has no label")
         try:
             text = label.decode()
         except UnicodeDecodeError as error:
             raise SampleError(f"{where}: the label is not UTF-8") from error
-        return _line(where, image, text, where)
+        _check_text(text, where)
+        return number, where, text
 
     def _get(self, key: bytes) -> bytes | None:
         try:
@@ -146,9 +174,12 @@ def _environment(folder: Path) -> lmdb.Environment:
     return environment
 
 
-def _line(name: str, image: bytes, text: str, where: str) -> LabelledLine:
+def _check_text(text: str, where: str) -> None:
     if not text.strip():
         raise SampleError(f"{where}: the text is empty")
+
+
+def _line(name: str, image: bytes, text: str, where: str) -> LabelledLine:
     if not image:
         raise SampleError(f"{where}: the image is empty")
     return LabelledLine(name=name, image=image, text=text)
