@@ -391,15 +391,17 @@ BACKGROUND_PICTURES: Final = (
 )
 
 
-def _dejavu(name: str, size: int, sha256: str) -> PackagedFile:
+def _font(
+    package: str, version: str, path: str, size: int, sha256: str, licence: str = "OFL-1.1"
+) -> PackagedFile:
     return PackagedFile(
-        package="matplotlib",
-        version="3.11.2",
-        path=f"matplotlib/mpl-data/fonts/ttf/{name}.ttf",
-        bytes=size,
-        sha256=sha256,
-        licence="Bitstream-Vera",
+        package=package, version=version, path=path, bytes=size, sha256=sha256, licence=licence
     )
+
+
+def _dejavu(name: str, size: int, sha256: str) -> PackagedFile:
+    path = f"matplotlib/mpl-data/fonts/ttf/{name}.ttf"
+    return _font("matplotlib", "3.11.2", path, size, sha256, licence="Bitstream-Vera")
 
 
 # Fonts to render calibration text in. Those of the machine would make every machine's bundle
@@ -421,15 +423,43 @@ LATIN_FONTS: Final = (
         340_240,
         "602ec86b8948cfcd956482fe64f94c36c867770149ef2f791d4613f443bcecb3",
     ),
+    _font(
+        "font-hanken-grotesk",
+        "0.0.2",
+        "font_hanken_grotesk/files/HankenGrotesk-Regular.otf",
+        86_920,
+        "7081af94a8df60b1dd203f702343db54d5abf4c5f0d2c3762649dd6fb6b28ced",
+    ),
+    _font(
+        "font-source-serif-pro",
+        "0.0.1",
+        "font_source_serif_pro/files/SourceSerifPro-Regular.ttf",
+        210_360,
+        "b4e0771f06d8f6573a535312762b0b2f4fb9a03372239e39b0e7cf203da8ea9a",
+    ),
+    _font(
+        "font-source-sans-pro",
+        "0.0.1",
+        "font_source_sans_pro/files/SourceSansPro-Regular.ttf",
+        293_956,
+        "b77f3a700edd0fc0dec73258f882d5c3926c77f5caf6800a201d2166568d2309",
+    ),
+    _font(
+        "font-caladea",
+        "0.0.2",
+        "font_caladea/files/Caladea-Regular.ttf",
+        58_964,
+        "d2f6cad33f191e65b68bd74e6d4f7708080a41b32db635866109df3090265d91",
+        licence="Apache-2.0",
+    ),
 )
 CHINESE_FONTS: Final = (
-    PackagedFile(
-        package="cvttf-NotoSansCJK-Regular",
-        version="1.0",
-        path="cvttf_NotoSansCJK_Regular/NotoSansCJKtc-Regular.otf",
-        bytes=16_431_292,
-        sha256="f57e46120a3dd025ac993801981849622405d1359b32093b1f046490f7885711",
-        licence="OFL-1.1",
+    _font(
+        "cvttf-NotoSansCJK-Regular",
+        "1.0",
+        "cvttf_NotoSansCJK_Regular/NotoSansCJKtc-Regular.otf",
+        16_431_292,
+        "f57e46120a3dd025ac993801981849622405d1359b32093b1f046490f7885711",
     ),
 )
 
