@@ -132,7 +132,7 @@ def read_linears(path: Path) -> tuple[OnnxLinear, ...]:
         weight = matrix if transposed else np.ascontiguousarray(matrix.T)
         bias: NDArray[np.float32]
         if node.op_type == "Gemm" and len(node.input) > 2 and node.input[2] in constants:
-            bias = np.asarray(constants[node.input[2]], np.float32)
+            bias = np.array(constants[node.input[2]], np.float32)
         else:
             added, _ = _added(node.output[0], len(weight), constants, readers)
             bias = np.zeros(len(weight), np.float32) if added is None else added

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from functools import partial
 from typing import Any
 
 import torch
@@ -37,8 +38,16 @@ def count_macs(network: nn.Module, height: int, width: int) -> int:
                 total += inputs[0].numel() * layer.weight[0].numel()
 
     for layer in shapes_only.modules():
+        if isinstance(layer, nn.LSTM):
+            # Without values PyTorch would follow it step by step, which takes half a minute.
+            layer.forward = partial(_lstm_shapes, layer)  # type: ignore[assignment,method-assign]
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear | nn.LSTM):
             layer.register_forward_hook(count)
     with torch.inference_mode():
         shapes_only(torch.empty(1, 3, height, width, device="meta"))
     return total
+
+
+def _lstm_shapes(layer: nn.LSTM, sequence: Tensor) -> tuple[Tensor, None]:
+    directions = 2 if layer.bidirectional else 1
+    return sequence.new_empty(*sequence.shape[:-1], directions * layer.hidden_size), None

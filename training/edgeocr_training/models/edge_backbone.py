@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from edgeocr_training.errors import RecipeError
 from edgeocr_training.models.activations import Activation
-from edgeocr_training.models.convolution import ConvNorm
+from edgeocr_training.models.convolution import ConvNorm, Stride
 from edgeocr_training.models.interfaces import Backbone
 
 PerStage: TypeAlias = tuple[int, int, int, int]
@@ -47,12 +47,19 @@ class EdgeBackboneConfig:
 
 
 class Downsampling(nn.Module):
-    """Depthwise convolution of stride 2, then 1x1 to more channels without activation."""
+    """Depthwise convolution with a stride, then 1x1 to more channels without activation."""
 
-    def __init__(self, in_channels: int, out_channels: int, *, activation: Activation) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, *, activation: Activation, stride: Stride = 2
+    ) -> None:
         super().__init__()
         self.depthwise = ConvNorm(
-            in_channels, in_channels, kernel=3, stride=2, groups=in_channels, activation=activation
+            in_channels,
+            in_channels,
+            kernel=3,
+            stride=stride,
+            groups=in_channels,
+            activation=activation,
         )
         self.widen = ConvNorm(in_channels, out_channels, kernel=1)
 

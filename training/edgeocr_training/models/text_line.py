@@ -17,10 +17,14 @@ COLUMNS_PER_STEP: Final = 4
 """Pixels of the image per step in time."""
 
 
-class LineBackbone(nn.Module):
-    """Image (B, 3, 32, W) to features (B, out_channels, 1, W / 4)."""
+class FeatureBackbone(nn.Module):
+    """Image (B, 3, H, W) to one feature map (B, out_channels, h, w)."""
 
     out_channels: int
+
+
+class LineBackbone(FeatureBackbone):
+    """Image (B, 3, 32, W) to features (B, out_channels, 1, W / 4)."""
 
 
 class SequenceNeck(nn.Module):

@@ -1,0 +1,59 @@
+"""Weights that training wrote, loaded into a network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+
+from edgeocr_training.errors import CheckpointError, RecipeError
+
+_STUDENT: Final = "student"
+"""Key of the weights in a file."""
+
+
+def load_student(network: nn.Module, path: Path, *, parts: Sequence[str] | None = None) -> None:
+    """Loads weights of our own.
+
+    Args:
+        network: changed in place.
+        path: file with a dictionary of tensors under "student".
+        parts: names of the children that are loaded, every tensor of them; None loads all.
+
+    Raises:
+        CheckpointError: the file is missing or corrupt, or a tensor doesn't fit.
+    """
+    try:
+        # Tensors and plain data only: a file can't run code.
+        content: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # zip, pickle and OS errors have no base class but this
+        raise CheckpointError(f"{path} can't be read as weights: {error}") from error
+    weights = content.get(_STUDENT) if isinstance(content, dict) else None
+    if not isinstance(weights, dict) or not all(isinstance(w, Tensor) for w in weights.values()):
+        raise CheckpointError(f"{path} holds no tensors under {_STUDENT!r}")
+
+    def taken(name: str) -> bool:
+        return parts is None or name.partition(".")[0] in parts
+
+    present = network.state_dict()
+    wanted = {name: tensor for name, tensor in present.items() if taken(name)}
+    weights = {name: tensor for name, tensor in weights.items() if taken(name)}
+    for name in [*wanted, *weights]:
+        if name not in weights or name not in wanted:
+            lacking = path if name not in weights else f"the {type(network).__name__.lower()}"
+            raise CheckpointError(f"{path} is of another network: {lacking} has no {name!r}")
+        if weights[name].shape != wanted[name].shape:
+            raise CheckpointError(
+                f"{path} is of another network: {name!r} has the shape "
+                f"{tuple(weights[name].shape)}, not {tuple(wanted[name].shape)}"
+            )
+    network.load_state_dict({**present, **weights})
+
+
+def check_one_source(own: str | None, official: str | None) -> None:
+    """Raises RecipeError where both files are named."""
+    if own is not None and official is not None:
+        raise RecipeError(f"weights start from {own} or from {official}, not from both")
