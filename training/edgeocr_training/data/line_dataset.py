@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeocr_training.data.charset import ClassesOfCharacters, needed_steps, read_charset
-from edgeocr_training.data.line_images import at_working_height, decoded, padded, resized
+from edgeocr_training.data.line_images import at_working_height, decoded, laid_flat, padded, resized
 from edgeocr_training.data.rec_augmentation import rec_augmented
 from edgeocr_training.data.rec_con_aug import PROBABILITY as JOINED_PROBABILITY
 from edgeocr_training.data.rec_con_aug import joined
@@ -172,7 +172,7 @@ class LinesDataset:
         """Name, picture and text."""
         if index < len(self._lines) or self._synthetic is None:
             line = self._lines.line(index)
-            return line.name, decoded(line), line.text
+            return line.name, laid_flat(decoded(line), line.text), line.text
         faults = []
         for _ in range(_TRIES):
             image, text = self._synthetic.line(rng)

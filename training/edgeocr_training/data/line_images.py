@@ -25,22 +25,27 @@ costs nothing that the network could see, and saves most of the time."""
 
 
 def decoded(line: LabelledLine) -> NDArray[np.uint8]:
-    """(H, W, 3) uint8 BGR, turned by 90 degrees counter-clockwise where the product would do so.
-
-    The product turns tall crops before it recognises them; PP-OCR's training squashes those of
-    label files to a few columns. A single character that is tall stands upright.
+    """(H, W, 3) uint8 BGR.
 
     Raises:
         SampleError: the image is broken.
     """
     try:
-        image = load_image(line.image)
+        return load_image(line.image)
     except ImageError as error:
         raise SampleError(f"{line.name}: {error}") from error
-    height, width = image.shape[:2]
-    if height >= TALL_LINE * width and len(line.text.strip()) > 1:
-        image = np.ascontiguousarray(np.rot90(image))
-    return image
+
+
+def laid_flat(line_HW3: NDArray[np.uint8], text: str) -> NDArray[np.uint8]:
+    """Turned by 90 degrees counter-clockwise where the product does so: where it is tall.
+
+    PP-OCR's training squashes tall lines of label files to a few columns. A single character that
+    is tall stands upright.
+    """
+    height, width = line_HW3.shape[:2]
+    if height >= TALL_LINE * width and len(text) > 1:
+        return np.ascontiguousarray(np.rot90(line_HW3))
+    return line_HW3
 
 
 def at_working_height(
