@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import logging
 import pickle
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import cv2
 import lmdb
+import matplotlib
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -18,6 +20,7 @@ from edgeocr.pixels import fit, input_table
 from edgeocr_training.data.charset import read_charset
 from edgeocr_training.data.line_dataset import LinesConfig
 from edgeocr_training.data.sample import Sample
+from edgeocr_training.data.synthetic.lines import SyntheticLinesConfig
 from edgeocr_training.errors import DataError, RecipeError, SampleError
 
 ENGLISH = read_charset("english")
@@ -146,6 +149,40 @@ def test_lmdb_and_repeats(tmp_path: Path, write_lines: WriteLines) -> None:
     dataset = pickle.loads(pickle.dumps(config.build()))
     texts = [read(dataset.sample(i, np.random.default_rng(0))) for i in range(len(dataset))]
     assert texts == ["from a file", "from a base", "from a base"]
+
+
+@pytest.mark.parametrize("rec_con_aug", [False, True])
+def test_rendered_lines_follow_the_labelled_ones_and_can_be_learnt(
+    tmp_path: Path, write_lines: WriteLines, rec_con_aug: bool
+) -> None:
+    """Their texts have the charset's characters and fit, whatever the corpus holds."""
+    fonts = [
+        str(path) for path in Path(matplotlib.get_data_path()).glob("fonts/ttf/DejaVuSans.ttf")
+    ]
+    (tmp_path / "en.txt").write_text("a text of café and naïve words, 100 £ 今天\n" * 50, "utf-8")
+    synthetic = SyntheticLinesConfig(
+        count=3, languages=("en",), fonts=tuple(fonts), corpora=(str(tmp_path / "en.txt"),)
+    )
+    dataset = LinesConfig(
+        sources=(write_lines("labelled"),),
+        synthetic=synthetic,
+        width=128,
+        max_length=12,
+        rec_con_aug=rec_con_aug,
+    ).build()
+    assert len(dataset) == 4
+    for seed in range(6):
+        sample, again = (dataset.sample(3, np.random.default_rng(seed)) for _ in range(2))
+        assert np.array_equal(sample.arrays["image"], again.arrays["image"])
+        text = read(sample)
+        assert 1 <= len(text) <= 12
+        assert text.startswith(ast.literal_eval(sample.name.removeprefix("rendered line ")))
+
+
+def test_rendered_lines_of_another_charset_are_refused(write_lines: WriteLines) -> None:
+    synthetic = SyntheticLinesConfig(charset="keys.txt")
+    with pytest.raises(RecipeError, match=r"name the charset keys\.txt"):
+        LinesConfig(sources=(write_lines("text"),), synthetic=synthetic).build()
 
 
 def test_the_generator_decides_every_augmentation(write_lines: WriteLines) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeocr.recognition import TOLERATED_SQUASH
 from edgeocr_training.data.charset import ClassesOfCharacters, needed_steps, read_charset
 from edgeocr_training.data.line_images import at_working_height, decoded, laid_flat, padded, resized
 from edgeocr_training.data.rec_augmentation import rec_augmented
@@ -51,7 +52,8 @@ class LinesConfig:
     """How often an epoch goes through the lines of each source; empty for once."""
     synthetic: SyntheticLinesConfig | None = None
     """Lines that are rendered; its ``count`` of them joins those of ``sources`` in an epoch. The
-    charset is this configuration's, so none may be named there."""
+    charset is this configuration's, so none may be named there; and none is longer than what the
+    product squashes into ``width``, whatever ``longest_aspect`` says: it cuts longer ones."""
     charset: str = "english"
     """Name or file, see :func:`~edgeocr_training.data.charset.read_charset`."""
     height: int = 32
@@ -81,8 +83,14 @@ class LinesConfig:
         self._check()
         learnable = _Learnable(self)
         lines = UsableLines(self.sources, self.repeats, fault=learnable.fault)
-        synthetic = replace(self.synthetic, charset=self.charset) if self.synthetic else None
-        return LinesDataset(self, lines, synthetic.build() if synthetic else None, learnable)
+        return LinesDataset(self, lines, self._rendered(), learnable)
+
+    def _rendered(self) -> SyntheticLines | None:
+        if self.synthetic is None:
+            return None
+        fitting = TOLERATED_SQUASH * self.width / self.height
+        aspect = min(self.synthetic.longest_aspect, fitting)
+        return replace(self.synthetic, charset=self.charset, longest_aspect=aspect).build()
 
     def _check(self) -> None:
         fault = check_sources(self.sources, self.repeats, synthetic=self.synthetic is not None)

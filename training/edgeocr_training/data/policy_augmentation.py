@@ -46,8 +46,8 @@ def _invert(image: Image.Image, _: float) -> Image.Image:
 
 
 OPERATIONS: Final[Mapping[str, Operation]] = {
-    "shear_x": lambda image, level: _affine(image, (1, level, 0, 0, 1, 0)),
-    "shear_y": lambda image, level: _affine(image, (1, 0, 0, level, 1, 0)),
+    "shear_x": lambda image, level: _affine(image, (1, level, -level * image.height / 2, 0, 1, 0)),
+    "shear_y": lambda image, level: _affine(image, (1, 0, 0, level, 1, -level * image.width / 2)),
     "translate_x": lambda image, level: _affine(image, (1, 0, level * image.width, 0, 1, 0)),
     "translate_y": lambda image, level: _affine(image, (1, 0, 0, 0, 1, level * image.height)),
     "rotate": lambda image, level: image.rotate(
@@ -64,7 +64,10 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "invert": _invert,
 }
 """The 14 operations. A level is a slope, a share of width or height, degrees, what is added to a
-factor of 1, bits that are kept, or the least grey level that is inverted."""
+factor of 1, bits that are kept, or the least grey level that is inverted.
+
+Shearing is about the middle. PaddleOCR's is about the upper left corner, which pushes the far half
+of a long line out of the image."""
 
 _SIGNED: Final[Mapping[str, float]] = {
     "shear_x": 0.3,
