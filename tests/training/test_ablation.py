@@ -15,16 +15,17 @@ import pytest
 import torch
 
 from edgeocr_training.__main__ import main
-from edgeocr_training.ablation import (
-    RECIPES,
+from edgeocr_training.ablation import AblationConfig, AblationRun, markdown, run_ablation
+from edgeocr_training.ablation_tables import (
+    MEGABYTES,
     TABLES,
-    AblationConfig,
-    AblationRun,
-    Figures,
-    run_ablation,
-    table,
+    AblationRow,
+    AblationTable,
+    Column,
+    table_recipes,
 )
 from edgeocr_training.errors import CheckpointError, RecipeError
+from edgeocr_training.recipes import recipe_functions
 from edgeocr_training.recipes.detection import RECIPES as DETECTION_RECIPES
 
 CPU: Final = torch.device("cpu")
@@ -45,6 +46,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> AblationConfig:
     for name in ("train", "dev"):
         (pages / f"{name}.txt").write_text("".join(rows), "utf-8")
     return AblationConfig(
+        table="pp-ocrv2-det",
         epochs=1,
         seeds=(0, 1),
         recipes=("det_ic15_baseline", "det_ic15_dml"),
@@ -90,14 +92,36 @@ def test_every_run_is_recorded_with_the_same_budget(done: Path) -> None:
         assert [evaluation["hmean"] for evaluation in evaluations] == [run["figures"]["hmean"]]
 
 
-def test_the_tables_have_every_row_of_the_papers(done: Path) -> None:
-    text = (done / "ablation.md").read_text("utf-8")
-    for paper, rows in TABLES.items():
-        assert f"## {paper}\n" in text
-        for row in rows:
-            assert f"| {row.change} |" in text
-            assert f"{100 * row.paper.hmean:.1f}" in text
-    assert "1 epochs, 2 images of 64 pixels in batches of 2" in text
+def test_the_table_has_every_row_of_the_paper(done: Path) -> None:
+    text = (done / "pp-ocrv2-det.md").read_text("utf-8")
+    table = TABLES["pp-ocrv2-det"]
+    assert text.startswith(f"# {table.title}\n")
+    for row in table.rows:
+        assert f"| {row.change} |" in text
+        assert f"{100 * row.paper['hmean']:.1f}" in text
+    for remark in table.remarks:
+        assert remark in text
+    assert "1 epochs, 2 images in batches of 2" in text
+
+
+def test_tables_of_one_folder_share_their_runs(
+    config: AblationConfig, done: Path, tmp_path: Path
+) -> None:
+    """PP-OCR's last row is PP-OCRv2's first."""
+    folder = tmp_path / "ablation"
+    shutil.copytree(done, folder)
+    before = (folder / "ablation.json").read_text("utf-8")
+    shared = replace(config, table="pp-ocr-det", recipes=("det_ic15_baseline",))
+    assert run_ablation(shared, folder, device=CPU) is None
+    assert (folder / "ablation.json").read_text("utf-8") == before
+    cells = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in (folder / "pp-ocr-det.md").read_text("utf-8").splitlines()
+        if line.startswith("| warm-up")
+    ]
+    assert len(cells) == 1
+    assert cells[0][3] != ""
+    assert (folder / "pp-ocrv2-det.md").exists()
 
 
 def test_what_is_done_is_not_run_again(config: AblationConfig, done: Path, tmp_path: Path) -> None:
@@ -152,9 +176,10 @@ def test_the_command_prints_the_tables(
     """All is done, so it has the same options as the fixture."""
     settings = [word for setting in config.settings for word in ("--set", setting)]
     options = ["--epochs", "1", "--seeds", "0,1", "--data-root", config.data_root, *settings]
+    assert config.recipes is not None
     rows = ["--recipes", ",".join(config.recipes), "--out", str(done), "--device", "cpu"]
-    assert main(["ablation", *options, *rows]) == 0
-    assert capsys.readouterr().out == (done / "ablation.md").read_text("utf-8")
+    assert main(["ablation", config.table, *options, *rows]) == 0
+    assert capsys.readouterr().out == (done / "pp-ocrv2-det.md").read_text("utf-8")
 
 
 def test_what_cannot_be_run_is_refused(
@@ -162,6 +187,11 @@ def test_what_cannot_be_run_is_refused(
 ) -> None:
     with pytest.raises(RecipeError, match="det_none"):
         run_ablation(replace(config, recipes=("det_none",)), tmp_path, device=CPU)
+    with pytest.raises(RecipeError, match="pp-ocrv2-rec"):
+        run_ablation(replace(config, table="no-table"), tmp_path, device=CPU)
+    without = replace(config, table="pp-ocrv2-rec", recipes=("rec_en_enhanced_ctc",))
+    with pytest.raises(RecipeError, match="rec_en_u_dml: it gives the centers"):
+        run_ablation(without, tmp_path, device=CPU)
     with pytest.raises(RecipeError, match="at least one"):
         run_ablation(replace(config, seeds=()), tmp_path, device=CPU)
     monkeypatch.setitem(os.environ, "WORLD_SIZE", "2")
@@ -169,9 +199,23 @@ def test_what_cannot_be_run_is_refused(
         run_ablation(config, tmp_path, device=CPU)
 
 
-def test_rows_are_recipes_that_change_what_they_say() -> None:
-    assert set(RECIPES) <= DETECTION_RECIPES.keys()
-    recipes = {name: DETECTION_RECIPES[name]() for name in RECIPES}
+@pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
+def test_rows_are_recipes_and_are_compared_with_rows_above(table: AblationTable) -> None:
+    known = recipe_functions()
+    above: list[str] = []
+    for row in table.rows:
+        assert row.recipe in known
+        assert row.recipe not in above
+        assert (row.against is None) == (not above)
+        assert {row.against, row.centers_of} <= {None, *above}
+        assert set(row.paper) <= {column.figure for column in table.columns}
+        above.append(row.recipe)
+    assert table.metric in {column.figure for column in table.columns}
+
+
+def test_rows_of_detectors_change_what_they_say() -> None:
+    names = {*table_recipes(TABLES["pp-ocr-det"]), *table_recipes(TABLES["pp-ocrv2-det"])}
+    recipes = {name: DETECTION_RECIPES[name]() for name in names}
     baseline = recipes["det_ic15_baseline"]
     for name, recipe in recipes.items():
         assert recipe.epochs == baseline.epochs, name
@@ -194,7 +238,7 @@ def run(recipe: str, seed: int, hmean: float) -> AblationRun:
         recipe=recipe,
         seed=seed,
         fingerprint="",
-        figures=Figures(precision=hmean, recall=hmean, hmean=hmean),
+        figures={"precision": hmean, "recall": hmean, "hmean": hmean},
         images=1,
         minutes=2.0,
     )
@@ -218,9 +262,50 @@ def test_a_change_is_judged_by_pairs_of_one_seed(
     runs += [run("det_ic15_dml", seed, hmean) for seed, hmean in enumerate(hmeans)]
     baseline, dml = (
         [cell.strip() for cell in line.strip("|").split("|")]
-        for line in table(TABLES["PP-OCRv2"], runs).splitlines()[2:4]
+        for line in markdown(TABLES["pp-ocrv2-det"], runs).splitlines()[2:4]
     )
     assert baseline[3:5] == ["55.0 ± 7.1", ""]
     assert baseline[5:8] == ["71.8", "80.5", "75.9"]
     assert dml[4] == change
     assert dml[8:10] == ["+1.8", verdict]
+
+
+def test_columns_are_those_that_anybody_has() -> None:
+    """Sizes are ours and the paper's, milliseconds the paper's; other rows have no paper."""
+    table = AblationTable(
+        title="",
+        columns=(
+            Column(figure="accuracy", heading="accuracy"),
+            Column(figure="letters", heading="letters"),
+            Column(figure=MEGABYTES, heading="MB", share=False),
+            Column(figure="cpu_ms", heading="ms", share=False),
+        ),
+        metric="accuracy",
+        rows=(
+            AblationRow(recipe="a", change="A", paper={"accuracy": 0.667, MEGABYTES: 5.0}),
+            AblationRow(
+                recipe="b", change="B", paper={"accuracy": 0.5, "cpu_ms": 6.2}, against="a"
+            ),
+            AblationRow(recipe="c", change="C", paper={}, against="a"),
+        ),
+        remarks=(),
+    )
+    runs = [
+        AblationRun(
+            recipe=recipe,
+            seed=0,
+            fingerprint="",
+            figures={"accuracy": accuracy, "letters": 0.75, MEGABYTES: 4.125},
+            images=1,
+            minutes=2.0,
+        )
+        for recipe, accuracy in (("a", 0.5), ("c", 0.4))
+    ]
+    assert markdown(table, runs).splitlines() == [
+        "| strategy | accuracy | letters | MB | change | paper accuracy | paper MB | paper ms | "
+        "paper change | as in the paper? | minutes |",
+        "|--|--|--|--|--|--|--|--|--|--|--|",
+        "| A | 50.0 | 75.0 | 4.12 |  | 66.7 | 5 |  |  |  | 2.0 |",
+        "| B |  |  |  |  | 50.0 |  | 6.2 | -16.7 |  |  |",
+        "| C | 40.0 | 75.0 | 4.12 | -10.0 |  |  |  |  |  | 2.0 |",
+    ]

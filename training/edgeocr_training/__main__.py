@@ -101,8 +101,8 @@ def _parser() -> argparse.ArgumentParser:
         "--shape",
         metavar="HxW",
         type=_shape,
-        default=(640, 640),
-        help="of the input in pixels (default: 640x640)",
+        help="of the input in pixels (default: a detector's 640x640, a recogniser's 32x320, or "
+        "that of the classifier)",
     )
     export.set_defaults(run=_export)
 
@@ -128,12 +128,28 @@ def _parser() -> argparse.ArgumentParser:
     label.add_argument("--cache", metavar="DIR", help="folder of the detector's maps")
     label.set_defaults(run=_label)
 
+    centers = commands.add_parser(
+        "centers",
+        help="measure the centers of the center loss, with a recogniser that was trained",
+        description="Shows a trained recogniser the lines of its recipe, without augmentation, "
+        "and writes the mean feature of every class over the lines that it reads without error.",
+    )
+    _add_recipe(centers)
+    _add_checkpoint(centers)
+    centers.add_argument(
+        "--out", metavar="FILE", type=Path, required=True, help=".npz file of the centers"
+    )
+    _add_machine(centers)
+    centers.set_defaults(run=_centers)
+
     ablation = commands.add_parser(
         "ablation",
-        help="measure the strategies of PP-OCR's detectors one by one",
-        description="Trains a recipe for every row of the papers' tables, with the same epochs "
-        "and seeds, and writes ablation.md with both. Called again it goes on.",
+        help="measure the strategies of the papers one by one",
+        description="Trains a recipe for every row of a table, with the same epochs and seeds, "
+        "and writes TABLE.md with the paper's figures beside. Called again it goes on. Tables "
+        "that share a folder share the recipes that are in several of them.",
     )
+    ablation.add_argument("table", metavar="TABLE", help="name of a table; `list` names them")
     ablation.add_argument(
         "--epochs", metavar="N", type=_positive, required=True, help="of every run"
     )
@@ -145,7 +161,7 @@ def _parser() -> argparse.ArgumentParser:
         help="each recipe is run with each of them (default: 0,1,2)",
     )
     ablation.add_argument(
-        "--recipes", metavar="NAME,NAME", help="these rows alone (default: all of them)"
+        "--recipes", metavar="NAME,NAME", help="these rows alone (default: all of the table)"
     )
     ablation.add_argument(
         "--warm-up-epochs",
@@ -157,7 +173,7 @@ def _parser() -> argparse.ArgumentParser:
     ablation.add_argument(
         "--teacher",
         metavar="FILE",
-        help="weights of det_ic15_teacher (default: runs/det_ic15_teacher/best.pt)",
+        help="weights of det_ic15_teacher, for detectors (default: runs/det_ic15_teacher/best.pt)",
     )
     ablation.add_argument(
         "--out",
@@ -275,9 +291,8 @@ def _eval(arguments: argparse.Namespace) -> int:
 def _export(arguments: argparse.Namespace) -> int:
     from edgeocr_training.models.onnx_export import export_onnx
 
-    height, width = arguments.shape
     student = _student_of(_recipe(arguments), arguments.checkpoint).eval()
-    export_onnx(student, arguments.out, height=height, width=width)
+    export_onnx(student, arguments.out, shape=arguments.shape)
     return 0
 
 
@@ -300,13 +315,33 @@ def _label(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _centers(arguments: argparse.Namespace) -> int:
+    from edgeocr_training.evaluation.centers import measure_centers
+    from edgeocr_training.losses.center import save_centers
+
+    recipe = _recipe(arguments)
+    device = _device(arguments)
+    student = _student_of(recipe, arguments.checkpoint).to(device)
+    centers = measure_centers(student, recipe, device=device)
+    save_centers(centers, arguments.out)
+    _print_json(
+        {
+            "classes": len(centers.counts_K),
+            "known": int((centers.counts_K > 0).sum()),
+            "steps": int(centers.counts_K.sum()),
+        }
+    )
+    return 0
+
+
 def _ablation(arguments: argparse.Namespace) -> int:
-    from edgeocr_training.ablation import RECIPES, TABLE, AblationConfig, run_ablation
+    from edgeocr_training.ablation import AblationConfig, run_ablation, table_file
 
     config = AblationConfig(
+        table=arguments.table,
         epochs=arguments.epochs,
         seeds=arguments.seeds,
-        recipes=tuple(arguments.recipes.split(",")) if arguments.recipes else RECIPES,
+        recipes=tuple(arguments.recipes.split(",")) if arguments.recipes else None,
         warm_up_epochs=arguments.warm_up_epochs,
         teacher=arguments.teacher,
         settings=tuple(arguments.settings),
@@ -315,7 +350,7 @@ def _ablation(arguments: argparse.Namespace) -> int:
     stopped_by = run_ablation(config, arguments.out, device=_device(arguments))
     if stopped_by is not None:
         return EXIT_SIGNAL + stopped_by
-    print((arguments.out / TABLE).read_text("utf-8"), end="")
+    print((arguments.out / table_file(arguments.table)).read_text("utf-8"), end="")
     return 0
 
 
