@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -16,6 +18,8 @@ from edgeocr_training.data.tia import (
     tia_augmented,
     tilted,
 )
+
+Augment = Callable[[NDArray[np.uint8], np.random.Generator], NDArray[np.uint8]]
 
 sizes_st = st.tuples(st.integers(1, 70), st.integers(1, 300))
 seeds_st = st.integers(0, 2**32)
@@ -112,19 +116,25 @@ def test_tilting_moves_rows_into_the_line() -> None:
     assert len(seen) > 8
 
 
-def test_long_lines_are_not_folded_over() -> None:
-    """Top stays above bottom, for a line at whose width PP-OCR's rule moves points by 53 rows."""
-    line = np.zeros((32, 480, 3), dtype=np.uint8)
-    line[16:] = 255
+@pytest.mark.parametrize("augment", [distorted, stretched])
+@pytest.mark.parametrize("width", [60, 200, 1000])
+def test_lines_are_not_folded_over(augment: Augment, width: int) -> None:
+    """Rows stay in order, and so do columns, but for one in fifty pixels of strong bends."""
+    height = 32
+    rows = np.repeat(np.arange(height, dtype=np.uint8)[:, None, None], width, axis=1)
+    columns = np.repeat((np.arange(width) * 255 // width).astype(np.uint8)[None], height, axis=0)
+    folded = []
     for seed in range(30):
-        bent = distorted(line, np.random.default_rng(seed))
-        assert bent[0].mean() < 64
-        assert bent[-1].mean() > 191
+        down = augment(rows.repeat(3, axis=2), np.random.default_rng(seed))[..., 0].astype(int)
+        right = augment(columns[..., None].repeat(3, axis=2), np.random.default_rng(seed))[
+            ..., 0
+        ].astype(int)
+        folded.append(max((np.diff(down, axis=0) < 0).mean(), (np.diff(right, axis=1) < 0).mean()))
+    assert max(folded) < 0.02
 
 
 @pytest.mark.parametrize("augment", [distorted, stretched, tilted, tia_augmented])
-def test_the_generator_decides_alone(augment: object) -> None:
-    assert callable(augment)
+def test_the_generator_decides_alone(augment: Augment) -> None:
     line = np.random.default_rng(0).integers(0, 256, (40, 160, 3)).astype(np.uint8)
     first, again, other = (augment(line, np.random.default_rng(seed)) for seed in (1, 1, 5))
     assert np.array_equal(first, again)

@@ -3,6 +3,10 @@
 Luo et al., "Learn to Augment" (arXiv:2003.06606), in the random version that PP-OCR uses, without
 the agent that learns how to move the points. Between the points the image is warped by moving
 least squares (Schaefer et al., SIGGRAPH 2006), with the similarities of its section 2.2.
+
+PP-OCR's points move by a share of the distance from one to the next. In long lines that is several
+times the height, and folds letters over; here the distance counts as no longer than the line is
+high, which is less only where it is longer.
 """
 
 from __future__ import annotations
@@ -47,28 +51,23 @@ def tia_augmented(line_HW3: NDArray[np.uint8], rng: np.random.Generator) -> NDAr
 
 
 def distorted(line_HW3: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Moves all fiducial points along both axes: ``tia_distort``.
-
-    In PP-OCR the points of an image of width w move up and down by w / 3n, which folds long lines
-    over; here by a third of the height at most, which is less only for lines longer than 3:1.
-    """
+    """Moves all points along both axes, by less than a third of a part: ``tia_distort``."""
     height, width = line_HW3.shape[:2]
-    cut, source_N2 = _fiducials(height, width, rng)
-    reach_2 = np.array([cut // 3, min(cut // 3, height // 3)])
+    part, source_N2 = _fiducials(height, width, rng)
+    reach = part // 3
+    moves_N2 = _below(rng, reach, source_N2.shape)
     corners = [0, len(source_N2) // 2 - 1, len(source_N2) // 2, len(source_N2) - 1]
-    inward_42 = np.array([[1, 1], [-1, 1], [1, -1], [-1, -1]])
-    moves_N2 = _below(rng, reach_2, (len(source_N2), 2))
-    moves_N2[corners] *= inward_42
     inner = np.setdiff1d(np.arange(len(source_N2)), corners)
-    moves_N2[inner] -= reach_2 / 2
+    moves_N2[corners] *= [[1, 1], [-1, 1], [1, -1], [-1, -1]]  # into the image
+    moves_N2[inner] -= reach / 2
     return _warped(line_HW3, source_N2, source_N2 + moves_N2)
 
 
 def stretched(line_HW3: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
     """Makes parts of the line wider or narrower: ``tia_stretch``."""
     height, width = line_HW3.shape[:2]
-    cut, source_N2 = _fiducials(height, width, rng)
-    reach = cut * 4 // 5
+    part, source_N2 = _fiducials(height, width, rng)
+    reach = part * 4 // 5
     moves_K = _below(rng, reach, len(source_N2) // 2) - reach / 2
     moves_K[[0, -1]] = 0
     moves_N2 = np.column_stack([np.tile(moves_K, 2), np.zeros(len(source_N2))])
@@ -87,12 +86,12 @@ def tilted(line_HW3: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.
 def _fiducials(
     height: int, width: int, rng: np.random.Generator
 ) -> tuple[int, NDArray[np.float64]]:
-    """Width of a segment, and (2 (n + 1), 2) points from left to right: the top ones first."""
+    """Length of a part, at most the height, and (2 (n + 1), 2) points: the top ones first."""
     low, high = SEGMENTS
     segments = int(rng.integers(low, high + 1))
     cut = width // segments
     x_K = np.append(cut * np.arange(segments, dtype=np.float64), width)
-    return cut, np.column_stack([np.tile(x_K, 2), np.repeat([0.0, height], len(x_K))])
+    return min(cut, height), np.column_stack([np.tile(x_K, 2), np.repeat([0.0, height], len(x_K))])
 
 
 def _below(rng: np.random.Generator, reach: Any, shape: Any) -> NDArray[np.float64]:
