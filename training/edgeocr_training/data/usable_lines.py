@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from array import array
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -44,13 +45,14 @@ class UsableLines:
         self._sources: list[LineSource] = []
         self.left_out: dict[str, Counter[str]] = {}
         """Lines left out, by source and reason."""
-        places: list[tuple[int, int]] = []
+        places: list[NDArray[np.int64]] = [np.empty((0, 2), dtype=np.int64)]
         for path, repeat in zip(paths, repeats or [1] * len(paths), strict=True):
             source = open_lines(path)
             usable = self._usable(path, source, fault)
-            places += [(len(self._sources), index) for index in usable] * repeat
+            numbers = np.full(len(usable), len(self._sources), dtype=np.int64)
+            places += [np.column_stack([numbers, usable])] * repeat
             self._sources.append(source)
-        self._places_N2: NDArray[np.int64] = np.array(places, dtype=np.int64).reshape(-1, 2)
+        self._places_N2: NDArray[np.int64] = np.concatenate(places)
 
     def __len__(self) -> int:
         return len(self._places_N2)
@@ -67,8 +69,9 @@ class UsableLines:
 
     def _usable(
         self, path: str, source: LineSource, fault: Callable[[str], str | None]
-    ) -> list[int]:
-        usable, reasons, examples = [], Counter[str](), dict[str, str]()
+    ) -> NDArray[np.int64]:
+        """Indices of the source's lines that are kept."""
+        usable, reasons, examples = array("q"), Counter[str](), dict[str, str]()
         for index in range(len(source)):
             try:
                 text = tidied(source.text(index))
@@ -81,14 +84,15 @@ class UsableLines:
             else:
                 reasons[reason] += 1
                 examples.setdefault(reason, f"line {index + 1}, {text!r}")
+        kept = np.array(usable, dtype=np.int64)
         if not reasons:
-            return usable
+            return kept
         self.left_out[path] = reasons
         told = "; ".join(f"{n} {reason} ({examples[reason]})" for reason, n in reasons.items())
         if not usable:
             raise DataError(f"{path}: none of its lines can be used: {told}")
         _log.warning("%s: %d of %d lines left out: %s", path, reasons.total(), len(source), told)
-        return usable
+        return kept
 
 
 def check_sources(sources: Sequence[str], repeats: Sequence[int], *, synthetic: bool) -> str | None:
@@ -107,8 +111,12 @@ def check_sources(sources: Sequence[str], repeats: Sequence[int], *, synthetic: 
 
 
 def _is_of_pages(path: str) -> bool:
-    with Path(path).open("rb") as file:
-        return file.readline(1 << 20).partition(b"\t")[2].lstrip().startswith(b'[{"')
+    try:
+        with Path(path).open("rb") as file:
+            first = file.readline(1 << 20)
+    except OSError:
+        return False  # told when its labels are read
+    return first.partition(b"\t")[2].lstrip().startswith(b'[{"')
 
 
 def tidied(text: str) -> str:
