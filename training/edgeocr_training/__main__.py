@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgeocr.errors import EdgeOcrError, OptionError
 from edgeocr.version import __version__
+from edgeocr_training.ablation_tables import TABLES
 
 if TYPE_CHECKING:
     import torch
@@ -149,7 +150,7 @@ def _parser() -> argparse.ArgumentParser:
         "and writes TABLE.md with the paper's figures beside. Called again it goes on. Tables "
         "that share a folder share the recipes that are in several of them.",
     )
-    ablation.add_argument("table", metavar="TABLE", help="name of a table; `list` names them")
+    ablation.add_argument("table", metavar="TABLE", help=f"one of: {', '.join(TABLES)}")
     ablation.add_argument(
         "--epochs", metavar="N", type=_positive, required=True, help="of every run"
     )

@@ -17,7 +17,7 @@ from edgeocr_training.models.db_head import DbHead, MapBranch
 from edgeocr_training.models.detector import Detector
 from edgeocr_training.models.edge_backbone import EdgeBackboneConfig
 from edgeocr_training.models.edge_detector import edge_detector
-from edgeocr_training.models.onnx_export import INPUT, OPSET, OUTPUT, export_onnx
+from edgeocr_training.models.onnx_export import INPUT, OPSET, PROBABILITY, export_onnx
 from edgeocr_training.models.rsefpn import RseFpnConfig
 
 
@@ -59,7 +59,7 @@ def detector() -> Detector:
 def exported(detector: Detector, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("export") / "det.onnx"
     detector.train()
-    export_onnx(detector, path, height=64, width=96)
+    export_onnx(detector, path, shape=(64, 96))
     return path
 
 
@@ -69,7 +69,7 @@ def test_onnx_runtime_computes_the_same_map_at_every_size(
 ) -> None:
     image = torch.randn(1, 3, *shape)
     session = onnxruntime.InferenceSession(str(exported), providers=["CPUExecutionProvider"])
-    (actual,) = session.run([OUTPUT], {INPUT: image.numpy()})
+    (actual,) = session.run([PROBABILITY], {INPUT: image.numpy()})
     was_training = detector.training
     detector.eval()
     with torch.inference_mode():
@@ -84,7 +84,7 @@ def test_the_graph_is_what_converters_take(detector: Detector, exported: Path) -
     model = onnx.load(str(exported))
     assert [entry.version for entry in model.opset_import if entry.domain == ""] == [OPSET]
     assert [value.name for value in model.graph.input] == [INPUT]
-    assert [value.name for value in model.graph.output] == [OUTPUT]
+    assert [value.name for value in model.graph.output] == [PROBABILITY]
     kinds = {node.op_type for node in model.graph.node}
     assert {"GlobalAveragePool", "HardSwish", "ConvTranspose", "Resize"} <= kinds
     # Normalisation is folded; nothing computes a shape.
@@ -113,26 +113,25 @@ def test_the_student_is_left_as_it_was(detector: Detector, exported: Path) -> No
 def test_another_map_is_not_written(tmp_path: Path) -> None:
     path = tmp_path / "det.onnx"
     path.write_bytes(b"what was there")
-    with pytest.raises(ExportError, match="computes another map at 64x64"):
-        export_onnx(tiny_detector(ExportedWrong), path, height=64, width=64)
+    with pytest.raises(ExportError, match="computes another probability at 64x64"):
+        export_onnx(tiny_detector(ExportedWrong), path, shape=(64, 64))
     assert path.read_bytes() == b"what was there"
     assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("shape", [(64, 100), (32, 64), (64, 16384), (0, 64), (-64, 64)])
 def test_shapes_that_no_detector_takes_are_refused(tmp_path: Path, shape: tuple[int, int]) -> None:
-    height, width = shape
     with pytest.raises(ExportError, match="multiples of 32 from 64 to 8192"):
-        export_onnx(edge_detector("small").build(), tmp_path / "x", height=height, width=width)
+        export_onnx(edge_detector("small").build(), tmp_path / "x", shape=shape)
     assert not list(tmp_path.iterdir())
 
 
 def test_only_detectors_are_exported(tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match="a Linear is no detector"):
-        export_onnx(nn.Linear(1, 1), tmp_path / "x", height=64, width=64)
+    with pytest.raises(ExportError, match="a Linear is no detector, recogniser or classifier"):
+        export_onnx(nn.Linear(1, 1), tmp_path / "x", shape=(64, 64))
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     path = tmp_path / "nowhere/det.onnx"
     with pytest.raises(ExportError, match="nowhere"):
-        export_onnx(edge_detector("small").build(), path, height=64, width=64)
+        export_onnx(edge_detector("small").build(), path, shape=(64, 64))

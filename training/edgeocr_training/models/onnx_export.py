@@ -5,10 +5,11 @@ from __future__ import annotations
 import copy
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import onnx
@@ -17,14 +18,23 @@ from torch import nn
 
 from edgeocr.whole_files import write_whole
 from edgeocr_training.errors import ExportError
-from edgeocr_training.models.detector import SIZE_MULTIPLE, Detector, ProbabilityDetector
+from edgeocr_training.models.classifier import CLASSES, Classifier
+from edgeocr_training.models.detector import SIZE_MULTIPLE, Detector
+from edgeocr_training.models.recogniser import Recogniser
+from edgeocr_training.models.text_line import COLUMNS_PER_STEP, LINE_HEIGHT
 
 OPSET: Final = 18
 INPUT: Final = "x"
-OUTPUT: Final = "probability"
+PROBABILITY: Final = "probability"
+"""Output of a detector."""
+LOGITS: Final = "logits"
+"""Output of recognisers and classifiers."""
+
+Shape: TypeAlias = tuple[int, int]
+"""(height, width) in pixels."""
 
 _PARITY: Final = 1e-4
-"""Largest difference between PyTorch and ONNX Runtime, in probability."""
+"""Largest difference between PyTorch and ONNX Runtime, in probability or logits."""
 _ROUNDING: Final = 10
 """So many times the difference between float32 and float64 is allowed, where that is more: an
 untrained detector's logits reach 1000, and ONNX Runtime sums in another order, with batch
@@ -32,60 +42,136 @@ normalisation folded into the weights."""
 _LARGEST_SIDE: Final = 8192
 
 
-def export_onnx(student: nn.Module, path: Path, *, height: int, width: int) -> None:
-    """Writes what a student computes at inference, without its threshold branch.
+def export_onnx(student: nn.Module, path: Path, *, shape: Shape | None = None) -> None:
+    """Writes what a student computes at inference.
 
-    The input "x" is (1, 3, H, W) float32, normalised; the output "probability" is
-    (1, 1, H / map_stride, W / map_stride) float32. H and W may be any multiples of 32. Batch
-    normalisation is that of inference, folded into the convolutions.
+    The input "x" is (1, 3, H, W) float32, normalised. Batch normalisation is that of inference,
+    folded into the convolutions. Output, float32:
+
+    * of a detector "probability" (1, 1, H / map_stride, W / map_stride), without its threshold
+      branch; H and W may be any multiples of 32;
+    * of a recogniser "logits" (1, W / 4, classes); H is 32, W may be any multiple of 4;
+    * of a classifier "logits" (1, 2); H and W are its own.
 
     Args:
-        student: a detector on any device, left as it is.
+        student: a network on any device, left as it is.
         path: of the file, replaced only by one that ONNX Runtime computes alike.
-        height: of an image that the file is checked with, in pixels.
-        width: likewise.
+        shape: height and width of an image that the file is checked with, in pixels; by default
+            640x640, 32x320, or the classifier's.
 
     Raises:
-        ExportError: the student is no detector, the sides are no such multiples, the file can't
-            be written, or ONNX Runtime computes something else.
+        ExportError: the student is of another kind, it takes no images of that shape, the file
+            can't be written, or ONNX Runtime computes something else.
     """
-    if not isinstance(student, Detector):
-        raise ExportError(f"a {type(student).__name__} is no detector: its export isn't known")
-    for side in (height, width):
-        if side % SIZE_MULTIPLE or not 2 * SIZE_MULTIPLE <= side <= _LARGEST_SIDE:
+    match student:
+        case Detector():
+            form = _detector_form(student, shape or (640, 640))
+        case Recogniser():
+            form = _recogniser_form(student, shape or (LINE_HEIGHT, 320))
+        case Classifier():
+            form = _classifier_form(student, shape or (student.height, student.width))
+        case _:
             raise ExportError(
-                f"{height}x{width} is no shape to export for: sides are multiples of "
-                f"{SIZE_MULTIPLE} from {2 * SIZE_MULTIPLE} to {_LARGEST_SIDE}"
+                f"a {type(student).__name__} is no detector, recogniser or classifier: its export "
+                "isn't known"
             )
     if not path.parent.is_dir():
         raise ExportError(f"can't write {path}: there is no folder {path.parent}")
-    network = copy.deepcopy(student).cpu().probability_only().eval()
+    form.network.eval()
     # Kept channels-last, pooling would be traced with the order of its result in memory.
-    network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    model = _traced(network, height, width)
-    content = model.SerializeToString()
-    # The second shape proves that the first is not written into the graph.
-    for shape in ((height, width), (height + SIZE_MULTIPLE, 2 * SIZE_MULTIPLE)):
-        _check_parity(network, content, *shape)
+    form.network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    content = _traced(form).SerializeToString()
+    for checked in form.shapes:
+        _check_parity(form, content, checked)
     try:
         write_whole(path, content)
     except OSError as error:
         raise ExportError(f"can't write {path}: {error}") from error
 
 
-def _traced(network: ProbabilityDetector, height: int, width: int) -> onnx.ModelProto:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Form:
+    """What is exported of a student."""
+
+    network: nn.Module
+    """A copy, from image to output."""
+    output: str
+    output_shape: tuple[int | str, ...]
+    """A name stands for a size that varies."""
+    dimensions: Mapping[int, Any]
+    """Of the image's axes those that may vary, and how."""
+    shapes: tuple[Shape, ...]
+    """Of images that the file is checked with; it is traced with the first. Another proves that
+    the first is not written into the graph."""
+
+
+def _detector_form(detector: Detector, shape: Shape) -> _Form:
+    for side in shape:
+        if side % SIZE_MULTIPLE or not 2 * SIZE_MULTIPLE <= side <= _LARGEST_SIDE:
+            raise ExportError(
+                f"{_written(shape)} is no shape to export for: sides are multiples of "
+                f"{SIZE_MULTIPLE} from {2 * SIZE_MULTIPLE} to {_LARGEST_SIDE}"
+            )
     largest = _LARGEST_SIDE // SIZE_MULTIPLE
-    rows = torch.export.Dim("rows", max=largest)
-    columns = torch.export.Dim("columns", max=largest)
+    return _Form(
+        network=copy.deepcopy(detector).cpu().probability_only(),
+        output=PROBABILITY,
+        output_shape=(1, 1, "height", "width"),
+        dimensions={
+            2: SIZE_MULTIPLE * torch.export.Dim("rows", max=largest),
+            3: SIZE_MULTIPLE * torch.export.Dim("columns", max=largest),
+        },
+        shapes=(shape, (shape[0] + SIZE_MULTIPLE, 2 * SIZE_MULTIPLE)),
+    )
+
+
+def _recogniser_form(recogniser: Recogniser, shape: Shape) -> _Form:
+    height, width = shape
+    narrowest = 2 * COLUMNS_PER_STEP
+    if height != LINE_HEIGHT or width % COLUMNS_PER_STEP or not narrowest <= width <= _LARGEST_SIDE:
+        raise ExportError(
+            f"{_written(shape)} is no shape to export for: a recogniser's height is {LINE_HEIGHT}, "
+            f"its width a multiple of {COLUMNS_PER_STEP} from {narrowest} to {_LARGEST_SIDE}"
+        )
+    steps = torch.export.Dim("steps", max=_LARGEST_SIDE // COLUMNS_PER_STEP)
+    return _Form(
+        network=copy.deepcopy(recogniser).cpu().logits_only(),
+        output=LOGITS,
+        output_shape=(1, "steps", recogniser.head.classes.out_features),
+        dimensions={3: COLUMNS_PER_STEP * steps},
+        shapes=(shape, (height, width + COLUMNS_PER_STEP)),
+    )
+
+
+def _classifier_form(classifier: Classifier, shape: Shape) -> _Form:
+    own = (classifier.height, classifier.width)
+    if shape != own:
+        raise ExportError(
+            f"{_written(shape)} is no shape to export for: the classifier's is {_written(own)}"
+        )
+    return _Form(
+        network=copy.deepcopy(classifier).cpu(),
+        output=LOGITS,
+        output_shape=(1, CLASSES),
+        dimensions={},
+        shapes=(shape,),
+    )
+
+
+def _written(shape: Shape) -> str:
+    return f"{shape[0]}x{shape[1]}"
+
+
+def _traced(form: _Form) -> onnx.ModelProto:
     with _silent_exporter():
         program = torch.onnx.export(
-            network,
-            (torch.zeros(1, 3, height, width),),
+            form.network,
+            (torch.zeros(1, 3, *form.shapes[0]),),
             dynamo=True,
             opset_version=OPSET,
             input_names=[INPUT],
-            output_names=[OUTPUT],
-            dynamic_shapes=({2: SIZE_MULTIPLE * rows, 3: SIZE_MULTIPLE * columns},),
+            output_names=[form.output],
+            dynamic_shapes=(dict(form.dimensions),),
             verbose=False,
         )
     assert program is not None
@@ -95,7 +181,12 @@ def _traced(network: ProbabilityDetector, height: int, width: int) -> onnx.Model
     for node in model.graph.node:
         del node.metadata_props[:]
         node.doc_string = ""
-    for value in (*model.graph.input, *model.graph.output, *model.graph.value_info):
+    # Behind an LSTM the exporter takes the shapes of the example for those of every image.
+    del model.graph.value_info[:]
+    model.graph.output[0].CopyFrom(
+        onnx.helper.make_tensor_value_info(form.output, onnx.TensorProto.FLOAT, form.output_shape)
+    )
+    for value in model.graph.input:
         del value.metadata_props[:]
     del model.graph.metadata_props[:]
     del model.metadata_props[:]
@@ -135,18 +226,18 @@ def _silent_exporter() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _check_parity(network: ProbabilityDetector, content: bytes, height: int, width: int) -> None:
+def _check_parity(form: _Form, content: bytes, shape: Shape) -> None:
     import onnxruntime  # type: ignore[import-untyped]
 
-    image = np.random.default_rng(0).normal(size=(1, 3, height, width)).astype(np.float32)
+    image = np.random.default_rng(0).normal(size=(1, 3, *shape)).astype(np.float32)
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     (actual,) = session.run(None, {INPUT: image})
     with torch.inference_mode():
-        expected = network(torch.from_numpy(image)).numpy()
-        exact = copy.deepcopy(network).double()(torch.from_numpy(image).double()).numpy()
+        expected = form.network(torch.from_numpy(image)).numpy()
+        exact = copy.deepcopy(form.network).double()(torch.from_numpy(image).double()).numpy()
     difference = float(np.abs(expected - actual).max())
     if not difference <= max(_PARITY, _ROUNDING * float(np.abs(expected - exact).max())):
         raise ExportError(
-            f"ONNX Runtime computes another map at {height}x{width}, different by "
+            f"ONNX Runtime computes another {form.output} at {_written(shape)}, different by "
             f"{difference:.2g}; nothing was written"
         )
