@@ -24,7 +24,9 @@ from edgeocr_training.ablation_tables import (
     Column,
     table_recipes,
 )
+from edgeocr_training.data.charset import read_charset
 from edgeocr_training.errors import CheckpointError, RecipeError
+from edgeocr_training.losses.center import load_centers
 from edgeocr_training.recipes import recipe_functions
 from edgeocr_training.recipes.detection import RECIPES as DETECTION_RECIPES
 
@@ -309,3 +311,55 @@ def test_columns_are_those_that_anybody_has() -> None:
         "| B |  |  |  |  | 50.0 |  | 6.2 | -16.7 |  |  |",
         "| C | 40.0 | 75.0 | 4.12 | -10.0 |  |  |  |  |  | 2.0 |",
     ]
+
+
+def test_centers_are_those_of_the_row_that_they_are_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two recognisers learn one word by heart; where its characters lie then, the next row
+    learns.
+    """
+    for words in ("icdar2015_words", "iiit5k_words"):
+        (tmp_path / words).mkdir()
+        picture = np.full((32, 8, 3), 230, np.uint8)
+        picture[4:28, 1:3] = picture[12:28, 5:7] = 20
+        cv2.imwrite(str(tmp_path / words / "l.png"), picture)
+        for part in ("train", "dev"):
+            (tmp_path / words / f"{part}.txt").write_text("l.png\tli\n", "utf-8")
+    settings = (
+        *("data.synthetic=none", "data.repeats=40,40", "data.width=8", "data.max_length=2"),
+        *("data.tia=false", "data.rec_aug=false", "data.rec_con_aug=false"),
+        *("task.recogniser.backbone.scale=0.25", "task.recogniser.neck.hidden=8"),
+        *("task.recogniser.head.mid_channels=6", "optimizer.learning_rate=0.02"),
+        *("batch_size=2", "workers=0", "evaluation.widths=8"),
+    )
+    config = AblationConfig(
+        table="pp-ocrv2-rec",
+        epochs=1,
+        seeds=(0,),
+        recipes=("rec_en_u_dml", "rec_en_enhanced_ctc"),
+        settings=settings,
+        data_root=str(tmp_path),
+    )
+    folder = tmp_path / "ablation"
+    assert run_ablation(config, folder, device=CPU) is None
+    first, second = json.loads((folder / "ablation.json").read_text("utf-8"))["runs"]
+    assert first["figures"]["accuracy"] == 1
+    assert first["images"] == second["images"] == 80
+    source = folder / "rec_en_u_dml" / "0"
+    learnt = json.loads((folder / "rec_en_enhanced_ctc" / "0" / "recipe.json").read_text("utf-8"))
+    assert learnt["task"]["loss"]["center"]["centers"] == str(source / "centers.npz")
+    centers = load_centers(source / "centers.npz")
+    letters = [read_charset("english").index(letter) + 1 for letter in "li"]
+    assert set(np.flatnonzero(centers.counts_K)) == {*letters}
+    assert centers.counts_K[letters].tolist() == [80, 80]
+
+    options = [word for setting in settings for word in ("--set", setting)]
+    options += ["--data-root", str(tmp_path), "--device", "cpu"]
+    again = tmp_path / "again.npz"
+    checkpoint = ["--checkpoint", str(source / "latest.pt"), "--out", str(again)]
+    capsys.readouterr()
+    assert main(["centers", "rec_en_u_dml", *checkpoint, *options]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said == {"classes": 96, "known": 2, "steps": 160}
+    np.testing.assert_array_equal(load_centers(again).means_KC, centers.means_KC)
