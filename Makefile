@@ -45,7 +45,7 @@ wheel-check: $(VENV)/pip.stamp
 	$(BIN)/python tests/wheel_check.py
 
 $(BUNDLE)/bundle.json: | $(VENV)/convert.stamp
-	$(BIN)/edgeocr-convert official ppocrv4 --out $(BUNDLE) --max-loss 2
+	$(BIN)/edgeocr-convert official ppocrv4 --out $(BUNDLE)
 
 # A stamp says that a step ended well; a venv that was interrupted half-way has none.
 # Debian splits ensurepip from Python: without it, the pip that is there fills the new venv.
