@@ -154,6 +154,17 @@ def test_lines_are_measured_both_ways(tmp_path: Path) -> None:
     }
 
 
+def test_lines_without_a_direction_are_left_out(tmp_path: Path) -> None:
+    labels = write_lines(tmp_path, [True, False])
+    path = tmp_path / "lines.txt"
+    path.write_text("lines0.png\ttext\nlines1.png\tHO\n")
+    config = ClassificationEvaluatorConfig(labels=(labels,))
+    assert config.build().evaluate(BrightAboveIsUpright(), device=CPU)["accuracy"] == 1
+    path.write_text("lines1.png\tHO\n")
+    with pytest.raises(DataError, match="direction"):
+        config.build()
+
+
 def test_files_are_measured_together_and_each(tmp_path: Path) -> None:
     right = write_lines(tmp_path, [True], "right")
     wrong = write_lines(tmp_path, [False, False], "wrong")

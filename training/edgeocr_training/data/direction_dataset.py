@@ -100,7 +100,7 @@ class DirectionsConfig:
             DataError: a file is missing, malformed or empty, or none of its lines can be used.
         """
         self._check()
-        lines = UsableLines(self.sources, self.repeats, fault=_fault)
+        lines = UsableLines(self.sources, self.repeats, fault=direction_fault)
         return DirectionsDataset(self, lines, self.synthetic.build() if self.synthetic else None)
 
     def _check(self) -> None:
@@ -118,7 +118,8 @@ class DirectionsConfig:
         check_rand_augment(self.rand_augment_operations, self.rand_augment_magnitude)
 
 
-def _fault(text: str) -> str | None:
+def direction_fault(text: str) -> str | None:
+    """Why nobody could tell the direction of lines with such a text; None if one can."""
     characters = text.replace(" ", "")
     # Marks alone are cut out without what would show where they stand.
     if set(characters) <= AMBIGUOUS or not any(c.isalnum() for c in characters):
@@ -185,7 +186,7 @@ class DirectionsDataset:
                 name, image, usable = line.name, decoded(line), True
             else:
                 image, text = self._synthetic.line(rng)
-                name, usable = f"rendered line {text!r}", _fault(text) is None
+                name, usable = f"rendered line {text!r}", direction_fault(text) is None
             if usable and image.shape[0] < TALL_LINE * image.shape[1]:
                 return name, image
             index = int(rng.integers(len(self)))

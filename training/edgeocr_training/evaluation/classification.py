@@ -1,12 +1,13 @@
 """How well a classifier tells which labelled lines stand on their head.
 
-Every line is shown as it is, upright, and turned by 180 degrees.
+Every line is shown as it is, upright, and turned by 180 degrees. Lines whose text says nothing
+about the direction, such as "HO", are left out, as in training.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -17,7 +18,8 @@ from tqdm import tqdm
 
 from edgeocr.pixels import input_table
 from edgeocr_benchmarks.labels import LabelSet
-from edgeocr_training.errors import RecipeError
+from edgeocr_training.data.direction_dataset import direction_fault
+from edgeocr_training.errors import DataError, RecipeError
 from edgeocr_training.evaluation.line_batches import line_batches, load_line, read_line_labels
 from edgeocr_training.evaluation.measuring import measuring
 from edgeocr_training.models.classifier import Classifier
@@ -30,8 +32,7 @@ class ClassificationEvaluatorConfig:
     """Lines that stand upright."""
 
     labels: tuple[str, ...]
-    """Label files of lines, each as ``edgeocr-bench accuracy`` takes it; what is written on them
-    does not matter."""
+    """Label files of lines, each as ``edgeocr-bench accuracy`` takes it."""
     lines: int | None = None
     """Measures the first so many of every file; None all."""
     batch_size: int = 64
@@ -42,13 +43,15 @@ class ClassificationEvaluatorConfig:
         """Reads the labels.
 
         Raises:
-            DataError: a label file is missing, malformed or not of lines.
+            DataError: a label file is missing, malformed or not of lines, or none of its lines
+                has a direction.
             RecipeError: a value is outside of its range.
         """
         for name, value in (("threads", self.threads), ("batch_size", self.batch_size)):
             if value is not None and value < 1:
                 raise RecipeError(f"{name} is {value}; it must be at least 1")
-        return ClassificationEvaluator(self, read_line_labels(self.labels, limit=self.lines))
+        label_sets = read_line_labels(self.labels, limit=self.lines)
+        return ClassificationEvaluator(self, tuple(map(_with_direction, label_sets)))
 
 
 class ClassificationEvaluator:
@@ -125,6 +128,13 @@ class ClassificationEvaluator:
             right_2 += np.bincount(written_B[found_B == written_B], minlength=_DIRECTIONS)
             bar.update(int((written_B == 0).sum()))
         return right_2
+
+
+def _with_direction(labels: LabelSet) -> LabelSet:
+    images = tuple(image for image in labels.images if direction_fault(image.text) is None)
+    if not images:
+        raise DataError(f"{labels.name}: none of its lines tells its direction")
+    return replace(labels, images=images)
 
 
 def _both_ways(labels: LabelSet) -> Iterator[NDArray[np.uint8]]:
