@@ -373,3 +373,17 @@ def test_a_full_disk_loses_nothing(
     assert (tmp_path / "latest.pt").read_bytes() == before
     assert run(everything, tmp_path, resume=True).finished
     assert without_times(tmp_path) == without_times(uninterrupted)
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_signal_to_the_whole_group_leaves_the_workers_at_work(
+    name: str,
+    everything: Recipe,
+    uninterrupted: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Here it reaches the worker alone, which makes its next batches all the same."""
+    monkeypatch.setenv("TINY_SIGNAL", f"{name}@14")
+    assert run(replace(everything, workers=1), tmp_path).finished
+    assert without_times(tmp_path) == without_times(uninterrupted)

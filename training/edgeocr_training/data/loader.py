@@ -252,8 +252,10 @@ def _as_made(made: Any) -> Any:
 def _prepare_worker(_: int) -> None:
     # As many workers as processors are kept busy by one thread each (torch's are one already).
     cv2.setNumThreads(1)
-    # Ctrl-C reaches the whole group; the training process decides what it means.
+    # Ctrl-C reaches the whole group, and so do the signals of schedulers and service managers; the
+    # training process decides what they mean. Without it a worker ends by itself.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def _too_many(broken: Collection[str], tolerated: int) -> DataError:
