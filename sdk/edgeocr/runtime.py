@@ -382,7 +382,7 @@ class LeanNetwork(Network):
                     cpu_options=compiler.cpu_options(num_threads=threads, xnnpack_flags=_LEAN),
                 ),
             )
-        self._buffers: dict[str, tuple[tuple[int, ...], Any, Any]] = {}
+        self._shapes: dict[str, tuple[int, ...]] = {}
 
     def run(self, signature: str, tensor: Tensor) -> Tensor:
         """See :meth:`Network.run`."""
@@ -395,10 +395,17 @@ class LeanNetwork(Network):
             )
         try:
             index = self._compiled.get_signature_index(signature)
-            inputs, outputs = self._filled_buffers(signature, index, tensor)
+            if self._shapes.get(signature) != tensor.shape:
+                self._compiled.resize_input_tensor(0, tensor.shape, index, strict=False)
+                self._shapes[signature] = tensor.shape
+            with _without_notices():
+                inputs = self._compiled.create_input_buffers(index)
+                outputs = self._compiled.create_output_buffers(index)
+                inputs[0].write(tensor)
             self._compiled.run_by_index(index, inputs, outputs)
             (detail,) = self._compiled.get_output_tensor_details(signature).values()
             output: Tensor = outputs[0].read(math.prod(detail["shape"]), np.dtype(made.dtype))
+            del inputs, outputs  # Kept, they would hold an image while its lines are read.
         except (ValueError, RuntimeError) as error:
             raise RuntimeUnavailableError(self._refusal(error)) from error
         return output.reshape(detail["shape"])
@@ -411,24 +418,6 @@ class LeanNetwork(Network):
     def way(self) -> str:
         """LiteRT's name of what runs the model."""
         return "CompiledModel"
-
-    def _filled_buffers(
-        self, signature: str, index: int, tensor: Tensor
-    ) -> tuple[list[Any], list[Any]]:
-        """Holds the input in its buffer; one pair of buffers a signature, of its last shape."""
-        shape, inputs, outputs = self._buffers.get(signature, (None, [], []))
-        if shape == tensor.shape:
-            inputs[0].write(tensor)
-            return inputs, outputs
-        self._buffers.pop(signature, None)
-        del inputs, outputs  # Freed before those of the new shape are made.
-        self._compiled.resize_input_tensor(0, tensor.shape, index, strict=False)
-        with _without_notices():
-            inputs = self._compiled.create_input_buffers(index)
-            outputs = self._compiled.create_output_buffers(index)
-            inputs[0].write(tensor)
-        self._buffers[signature] = tensor.shape, inputs, outputs
-        return inputs, outputs
 
 
 class NetworkPool:
