@@ -13,3 +13,11 @@ class EngineError(EdgeOcrError):
 
 class ResultFileError(EdgeOcrError):
     """A recorded result is missing, malformed, or of another schema."""
+
+
+class PlanError(EdgeOcrError):
+    """What a probe shall measure makes no sense, or can't be read or written."""
+
+
+class ProbeError(EdgeOcrError):
+    """A measurement on a device failed."""

@@ -22,7 +22,6 @@ from typing import Any, Final, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
 from edgeocr_benchmarks.errors import LabelError
 
@@ -218,6 +217,9 @@ def _several_lines(images: Sequence[LabelledImage]) -> bool:
     A line of n characters, upright or turned by 90 degrees, is at least about n/4 times as
     long as high. The median over the images decides, so single oddities don't.
     """
+    # Only here: devices that score pages, whose labels tell themselves, need no Pillow.
+    from PIL import Image, UnidentifiedImageError
+
     aspects = []
     for labelled in images[:ASPECT_SAMPLE]:
         characters = len("".join(labelled.text.split()))

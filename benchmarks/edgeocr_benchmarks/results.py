@@ -11,26 +11,23 @@ History of the format:
 
 from __future__ import annotations
 
-import dataclasses
 import json
-import types
-import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal
 
 from edgeocr.whole_files import write_whole
 from edgeocr_benchmarks.detection_metrics import PageCounts
+from edgeocr_benchmarks.device_results import DeviceResult
 from edgeocr_benchmarks.errors import ResultFileError
+from edgeocr_benchmarks.json_records import MalformedRecordError, as_json, parse_record
 from edgeocr_benchmarks.labels import LabelKind
 from edgeocr_benchmarks.match_counts import MatchCounts
 from edgeocr_benchmarks.text_metrics import LineCounts
 
 SCHEMA: Final = 1
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,7 +162,13 @@ class SpeedResult:
     schema: int = SCHEMA
 
 
-Result = AccuracyResult | SpeedResult
+Result = AccuracyResult | SpeedResult | DeviceResult
+
+_KINDS: Final[Mapping[str, type[Result]]] = {
+    "accuracy": AccuracyResult,
+    "speed": SpeedResult,
+    "device": DeviceResult,
+}
 
 
 def timestamp() -> str:
@@ -179,10 +182,9 @@ def write_result(result: Result, path: Path) -> None:
     Raises:
         ResultFileError: the file can't be written.
     """
-    text = _layout(dataclasses.asdict(result)) + "\n"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, text.encode())
+        write_whole(path, as_json(result).encode())
     except OSError as error:
         raise ResultFileError(f"can't write the result {path}: {error.strerror}") from error
 
@@ -203,71 +205,9 @@ def read_result(path: Path) -> Result:
         raise ResultFileError(
             f"{path} has schema {document.get('schema')!r}; this edgeocr-bench reads {SCHEMA}"
         )
-    kinds = {"accuracy": AccuracyResult, "speed": SpeedResult}
-    if document["benchmark"] not in kinds:
+    if document["benchmark"] not in _KINDS:
         raise ResultFileError(f"{path} is of the unknown benchmark {document['benchmark']!r}")
     try:
-        result: Result = _parse(kinds[document["benchmark"]], document, "")
-    except (_MalformedError, ValueError) as error:
+        return parse_record(_KINDS[document["benchmark"]], document)
+    except (MalformedRecordError, ValueError) as error:
         raise ResultFileError(f"{path}: {error}") from error
-    return result
-
-
-def _layout(value: Any, depth: int = 0) -> str:
-    """JSON with one row an image or an engine: fit for eyes, and a tenth of a full layout."""
-    if depth < 4 and isinstance(value, dict) and value:
-        rows = [f"{json.dumps(key)}: {_layout(item, depth + 1)}" for key, item in value.items()]
-        opening, closing = "{}"
-    elif depth < 4 and isinstance(value, (list, tuple)) and value:
-        rows = [_layout(item, depth + 1) for item in value]
-        opening, closing = "[]"
-    else:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False)
-    indent = " " * (depth + 1)
-    body = ",\n".join(indent + row for row in rows)
-    return f"{opening}\n{body}\n{' ' * depth}{closing}"
-
-
-class _MalformedError(Exception):
-    pass
-
-
-def _parse(kind: Any, value: Any, where: str) -> Any:
-    """Turns JSON values into the dataclasses above, strictly."""
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if kind is Any:
-        return value
-    if dataclasses.is_dataclass(kind):
-        return _parse_dataclass(kind, value, where)
-    if origin is Literal and value in arguments:
-        return value
-    if origin is tuple and isinstance(value, list):
-        return tuple(_parse(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(value))
-    if origin is Mapping and isinstance(value, dict):
-        return {key: _parse(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
-    if origin in (types.UnionType, typing.Union):
-        return _parse(_choose(arguments, value, where), value, where)
-    if kind is float and type(value) in (int, float):
-        return float(value)
-    if type(value) is kind:
-        return value
-    raise _MalformedError(f"{where or 'the document'} has an unexpected value {value!r:.60}")
-
-
-def _parse_dataclass(kind: Any, value: Any, where: str) -> Any:
-    hints = typing.get_type_hints(kind)
-    if not isinstance(value, dict) or set(value) != set(hints):
-        expected = ", ".join(sorted(hints))
-        raise _MalformedError(f"{where or 'the document'} must be an object with {expected}")
-    return kind(**{key: _parse(hints[key], item, f"{where}.{key}") for key, item in value.items()})
-
-
-def _choose(alternatives: tuple[Any, ...], value: Any, where: str) -> Any:
-    """The member of a union that a value belongs to: by its type, an object by its keys."""
-    for kind in alternatives:
-        if dataclasses.is_dataclass(kind):
-            if isinstance(value, dict) and set(value) == set(typing.get_type_hints(kind)):
-                return kind
-        elif type(value) is kind:
-            return kind
-    raise _MalformedError(f"{where} has an unexpected value {value!r:.60}")
