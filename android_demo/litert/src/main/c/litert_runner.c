@@ -48,7 +48,8 @@ typedef struct {
   } value;
 } EnvironmentOption;
 
-enum { TAG_COMPILER_FOLDER = 0, TAG_DISPATCH_FOLDER = 1, TAG_RUNTIME_FOLDER = 22, IS_TEXT = 8 };
+enum { TAG_COMPILER_FOLDER = 0, TAG_DISPATCH_FOLDER = 1, TAG_RUNTIME_FOLDER = 22, TAG_LEAST_LOGGED = 25 };
+enum { IS_NUMBER = 2, IS_TEXT = 8, ERRORS = 3 };
 
 _Static_assert(sizeof(Layout) == 68, "LiteRtLayout");
 _Static_assert(sizeof(TensorType) == 72, "LiteRtRankedTensorType");
@@ -157,8 +158,9 @@ JNIEXPORT void JNICALL Java_io_github_edgeocr_litert_LiteRtRunner_loadLibrary(JN
       {.tag = TAG_COMPILER_FOLDER, .value = {.type = IS_TEXT, .is.text = nowhere}},
       {.tag = TAG_DISPATCH_FOLDER, .value = {.type = IS_TEXT, .is.text = nowhere}},
       {.tag = TAG_RUNTIME_FOLDER, .value = {.type = IS_TEXT, .is.text = nowhere}},
+      {.tag = TAG_LEAST_LOGGED, .value = {.type = IS_NUMBER, .is.number = ERRORS}},
   };
-  (void)CALL(CreateEnvironment, 3, options, &lite_rt.environment);
+  (void)CALL(CreateEnvironment, sizeof options / sizeof *options, options, &lite_rt.environment);
 }
 
 static void free_runner(Runner *runner) {
