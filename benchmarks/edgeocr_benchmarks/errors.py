@@ -21,3 +21,7 @@ class PlanError(EdgeOcrError):
 
 class ProbeError(EdgeOcrError):
     """A measurement on a device failed."""
+
+
+class TargetError(EdgeOcrError):
+    """A target is named wrongly, can't be reached, lacks something, or the run on it failed."""
