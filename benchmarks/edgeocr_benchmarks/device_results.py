@@ -108,6 +108,9 @@ class PageSamples:
     ms: Mapping[str, tuple[float, ...]]
     """By SAMPLE_KEYS; sample i of every key belongs to the same read, and sample i of every
     bundle to the same round."""
+    cpu_ms: tuple[float, ...]
+    """Processor time of each read, of all threads; empty where the system does not tell. On one
+    thread, wall time beyond it was spent on other processes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

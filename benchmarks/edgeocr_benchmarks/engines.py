@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import subprocess
 import sys
-import tempfile
-import threading
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 
 from edgeocr.bundle import Bundle
 from edgeocr_benchmarks import ocr_worker
 from edgeocr_benchmarks.detection_metrics import FoundText
-from edgeocr_benchmarks.errors import EngineError
+from edgeocr_benchmarks.worker_process import WorkerProcess
 
 Task = Literal["page", "line"]
 EngineKind = Literal["edgeocr", "rapidocr_onnxruntime", "rapidocr"]
@@ -58,12 +53,7 @@ def edgeocr_engine(folder: Path) -> Engine:
             "name": bundle.name,
             "version": bundle.version,
             "precision": bundle.precision,
-            "sha256": {
-                "det": bundle.stages.det.sha256,
-                "cls": bundle.stages.cls.sha256,
-                "rec": bundle.stages.rec.sha256,
-                "charset": bundle.stages.rec.charset_sha256,
-            },
+            "sha256": bundle_sha256(bundle),
         }
     }
     return Engine(
@@ -73,6 +63,16 @@ def edgeocr_engine(folder: Path) -> Engine:
         bundle=str(folder.resolve()),
         identity=identity,
     )
+
+
+def bundle_sha256(bundle: Bundle) -> dict[str, str]:
+    """Checksums of the files that decide what a bundle reads."""
+    return {
+        "det": bundle.stages.det.sha256,
+        "cls": bundle.stages.cls.sha256,
+        "rec": bundle.stages.rec.sha256,
+        "charset": bundle.stages.rec.charset_sha256,
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -120,7 +120,6 @@ class EngineProcess:
     def __init__(
         self, engine: Engine, *, threads: int | None = None, cores: Sequence[int] | None = None
     ) -> None:
-        self._engine = engine
         config = {
             "engine": engine.kind,
             "threads": threads,
@@ -128,18 +127,8 @@ class EngineProcess:
             "bundle": engine.bundle,
             "models": dict(engine.models),
         }
-        self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # closed by close()
-        self._started = time.perf_counter()
-        try:
-            self._process = subprocess.Popen(
-                [engine.python, "-I", ocr_worker.__file__, json.dumps(config)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self._log,
-            )
-        except OSError as error:
-            self._log.close()
-            raise EngineError(f"can't start {engine.python} for {engine.name}: {error}") from error
+        command = [engine.python, "-I", ocr_worker.__file__, json.dumps(config)]
+        self._worker = WorkerProcess(command, name=engine.name)
 
     def describe(self) -> Description:
         """Versions and runtime, as the process itself finds them.
@@ -175,25 +164,15 @@ class EngineProcess:
 
     @property
     def pid(self) -> int:
-        return self._process.pid
+        return self._worker.pid
 
     def elapsed_ms(self) -> float:
         """Since the process was started."""
-        return (time.perf_counter() - self._started) * 1e3
+        return self._worker.elapsed_ms()
 
     def close(self) -> None:
         """Ends the process and waits for it."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        with contextlib.suppress(OSError):  # it died with a request in the pipe
-            self._process.stdin.close()
-        try:
-            self._process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._process.stdout.close()
-        self._log.close()
+        self._worker.close()
 
     def __enter__(self) -> EngineProcess:
         return self
@@ -207,34 +186,4 @@ class EngineProcess:
         self.close()
 
     def _ask(self, request: Mapping[str, str]) -> dict[str, Any]:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        # A process that has died can't be written to; that it died is seen when it is read.
-        with contextlib.suppress(OSError):
-            self._process.stdin.write(json.dumps(request).encode() + b"\n")
-            self._process.stdin.flush()
-        overdue = threading.Event()
-
-        def stop() -> None:
-            overdue.set()
-            self._process.kill()
-
-        timer = threading.Timer(ANSWER_TIMEOUT_S, stop)
-        timer.start()
-        try:
-            row = self._process.stdout.readline()
-        finally:
-            timer.cancel()
-        if overdue.is_set():
-            raise self._failure(f"did not answer within {ANSWER_TIMEOUT_S:.0f} s")
-        if not row:
-            self._process.wait()
-            raise self._failure(f"ended with exit status {self._process.returncode}")
-        answer: dict[str, Any] = json.loads(row)
-        return answer
-
-    def _failure(self, what: str) -> EngineError:
-        self._log.seek(0)
-        rows = self._log.read().decode(errors="replace").strip().splitlines()
-        said = "; it wrote: " + " | ".join(rows[-3:]) if rows else ""
-        return EngineError(f"{self._engine.name} {what}{said}")
+        return self._worker.ask(request, timeout_s=ANSWER_TIMEOUT_S)

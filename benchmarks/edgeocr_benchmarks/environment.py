@@ -7,6 +7,7 @@ Linux's /proc and /sys; elsewhere only what Python knows is recorded.
 import contextlib
 import os
 import platform
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +15,9 @@ from typing import Any, Final
 from edgeocr.processors import cgroup_quota
 
 ROOT: Final = Path("/")
+
+EMULATED_VARIABLE: Final = "EDGEOCR_EMULATED"
+"""Environment variable that names the emulator, where this machine is one."""
 
 _ARM_PARTS: Final[Mapping[tuple[int, int], str]] = {
     (0x41, 0xB76): "ARM1176",
@@ -53,6 +57,15 @@ _X86_FLAGS: Final = frozenset({"avx2", "avx_vnni", "avx512f", "avx512_vnni", "am
 _ARM_FLAGS: Final = frozenset({"neon", "asimd", "asimddp", "asimdhp", "i8mm", "sve", "sve2"})
 
 
+THROTTLED_BITS: Final[Mapping[int, str]] = {
+    0: "under-voltage",
+    1: "capped frequency",
+    2: "throttling",
+    3: "the soft temperature limit",
+}
+"""Of ``vcgencmd get_throttled``; 16 higher, the same since the board was switched on."""
+
+
 def machine(root: Path = ROOT) -> dict[str, Any]:
     """What does not change while a benchmark runs.
 
@@ -66,7 +79,12 @@ def machine(root: Path = ROOT) -> dict[str, Any]:
         "python": platform.python_version(),
         "cpus": os.cpu_count(),
     }
-    facts.update(_cpu(root))
+    with contextlib.suppress(OSError):
+        cpuinfo = (root / "proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+        facts.update(cpu_facts(cpuinfo))
+    emulator = os.environ.get(EMULATED_VARIABLE)
+    if emulator:
+        facts["emulated"] = emulator
     with contextlib.suppress(OSError):
         board = (root / "proc/device-tree/model").read_text(encoding="ascii")
         facts["board"] = board.strip("\0\n ")
@@ -106,7 +124,36 @@ def state(root: Path = ROOT) -> dict[str, Any]:
             temperatures[f"{zone.name} {name}"] = int((zone / "temp").read_text("ascii")) / 1000
     if temperatures:
         facts["temperature_c"] = temperatures
+    throttled = _throttled()
+    if throttled is not None:
+        facts["throttled"] = throttled
     return facts
+
+
+def parse_throttled(text: str) -> int | None:
+    """The bits of ``vcgencmd get_throttled``, "throttled=0x50005"; None for other text.
+
+    Bits 0 to 3 are what is now, 16 to 19 what has happened since the board was switched on; their
+    names are in :data:`THROTTLED_BITS`.
+    """
+    name, equals, number = text.strip().partition("=")
+    if name != "throttled" or not equals:
+        return None
+    try:
+        return int(number, 16)
+    except ValueError:
+        return None
+
+
+def _throttled() -> int | None:
+    """What a Raspberry Pi's firmware says of its power and heat; None on other machines."""
+    try:
+        said = subprocess.run(
+            ["vcgencmd", "get_throttled"], capture_output=True, text=True, timeout=10, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return parse_throttled(said.stdout)
 
 
 def fastest_cores(count: int, root: Path = ROOT) -> tuple[int, ...]:
@@ -126,15 +173,12 @@ def fastest_cores(count: int, root: Path = ROOT) -> tuple[int, ...]:
     return tuple(sorted(strongest[-count:]))
 
 
-def _cpu(root: Path) -> dict[str, Any]:
+def cpu_facts(cpuinfo: str) -> dict[str, Any]:
+    """Kinds of cores and the instructions that matter, from the text of /proc/cpuinfo."""
     models: list[str] = []
     flags: set[str] = set()
     implementer = 0
-    try:
-        rows = (root / "proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return {}
-    for row in rows:
+    for row in cpuinfo.splitlines():
         key, _, value = (part.strip() for part in row.partition(":"))
         if key == "model name":
             models.append(value)
