@@ -94,11 +94,15 @@ class RenderedPage:
             raise ImageError(f"can't write the page {path}: {error.strerror}") from error
 
 
-def render_page(size: PageSize, *, font: Path | None = None) -> RenderedPage:
+def render_page(
+    size: PageSize, *, written: int | None = None, font: Path | None = None
+) -> RenderedPage:
     """Draws English prose with figures in it, dark grey on light grey.
 
     Args:
         size: of the page.
+        written: lines that are drawn of those that there is room for; None for all. What is
+            drawn looks the same however much of it there is.
         font: a TrueType or OpenType file; None for the font that Pillow carries.
 
     Raises:
@@ -110,7 +114,8 @@ def render_page(size: PageSize, *, font: Path | None = None) -> RenderedPage:
     draw = ImageDraw.Draw(image)
     left = size.width * 15 // 100  # the margins of a letter
     regions = []
-    for row, text in enumerate(_wrap(typeface, size.width - 2 * left, size.lines)):
+    lines = size.lines if written is None else min(written, size.lines)
+    for row, text in enumerate(_wrap(typeface, size.width - 2 * left, lines)):
         top = pitch // 2 + row * pitch
         draw.text((left, top), text, font=typeface, fill=_INK)
         x0, y0, x1, y1 = draw.textbbox((left, top), text, font=typeface)
