@@ -1,0 +1,7 @@
+package io.github.edgeocr;
+
+/** Order of the channels of a network's input. */
+public enum ChannelOrder {
+    BGR,
+    RGB
+}

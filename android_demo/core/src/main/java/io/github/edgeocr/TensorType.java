@@ -1,0 +1,7 @@
+package io.github.edgeocr;
+
+/** Element type of a tensor. */
+public enum TensorType {
+    INT8,
+    FLOAT32
+}

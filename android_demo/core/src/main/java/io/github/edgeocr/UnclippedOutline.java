@@ -1,0 +1,132 @@
+package io.github.edgeocr;
+
+import java.util.Arrays;
+
+/**
+ * Undoes the shrinking of DB's text kernels: grows a rectangle by {@code area * ratio / perimeter},
+ * with round corners.
+ *
+ * <p>The inverse of the labels' D = A (1 - r²) / L (Liao et al., arXiv:1911.08947, eq. 10). Corners
+ * are cut to whole pixels before they move and points rounded after, and an arc has as many points
+ * as keep it within a quarter of a pixel of the circle: that is how the Clipper library, which
+ * PP-OCR uses, offsets a polygon. As the rectangle is convex, the offset outline crosses itself
+ * nowhere, and Clipper's cleaning would take no corner of its hull away.
+ */
+final class UnclippedOutline {
+    private static final double ARC_TOLERANCE = 0.25;
+    private static final int CORNERS = 4;
+
+    private int[] points = new int[64];
+    private int size;
+
+    private UnclippedOutline() {}
+
+    /**
+     * @param corners x and y of a rectangle's corners in turn, in order around it
+     * @return x and y of the outline's points in turn; empty where the rectangle is too thin
+     */
+    static int[] of(float[] corners, double ratio) {
+        double twiceArea = 0;
+        double perimeter = 0;
+        for (int i = 0; i < CORNERS; i++) {
+            int next = (i + 1) % CORNERS;
+            double x = corners[2 * i];
+            double y = corners[2 * i + 1];
+            double nextX = corners[2 * next];
+            double nextY = corners[2 * next + 1];
+            twiceArea += x * nextY - nextX * y;
+            perimeter += Math.sqrt((nextX - x) * (nextX - x) + (nextY - y) * (nextY - y));
+        }
+        if (perimeter == 0) {
+            return new int[0];
+        }
+        UnclippedOutline outline = new UnclippedOutline();
+        outline.grow(corners, Math.abs(twiceArea) / 2 * ratio / perimeter);
+        return Arrays.copyOf(outline.points, outline.size);
+    }
+
+    private void grow(float[] corners, double distance) {
+        long[] xs = new long[CORNERS];
+        long[] ys = new long[CORNERS];
+        int count = 0;
+        for (int i = 0; i < CORNERS; i++) {
+            long x = (long) corners[2 * i];
+            long y = (long) corners[2 * i + 1];
+            if (count == 0 || x != xs[count - 1] || y != ys[count - 1]) {
+                xs[count] = x;
+                ys[count] = y;
+                count++;
+            }
+        }
+        while (count > 1 && xs[0] == xs[count - 1] && ys[0] == ys[count - 1]) {
+            count--;
+        }
+        if (count < 3) {
+            return;
+        }
+        double twiceArea = 0;
+        for (int i = 0; i < count; i++) {
+            int next = (i + 1) % count;
+            twiceArea += (double) xs[i] * ys[next] - (double) xs[next] * ys[i];
+        }
+        // Outwards is to the right of an outline of positive area.
+        int step = twiceArea >= 0 ? 1 : count - 1;
+        double tolerance = Math.min(ARC_TOLERANCE, distance * ARC_TOLERANCE);
+        double stepsPerTurn =
+                Math.min(Math.PI / Math.acos(1 - tolerance / distance), distance * Math.PI);
+        for (int i = 0; i < count; i++) {
+            int corner = i * step % count;
+            int before = (corner + count - step) % count;
+            int after = (corner + step) % count;
+            double inX = xs[corner] - xs[before];
+            double inY = ys[corner] - ys[before];
+            double outX = xs[after] - xs[corner];
+            double outY = ys[after] - ys[corner];
+            round(xs[corner], ys[corner], inX, inY, outX, outY, distance, stepsPerTurn);
+        }
+    }
+
+    /** The arc around one corner, from the side that comes in to the one that goes out. */
+    private void round(
+            long x,
+            long y,
+            double inX,
+            double inY,
+            double outX,
+            double outY,
+            double distance,
+            double stepsPerTurn) {
+        double inScale = 1 / Math.sqrt(inX * inX + inY * inY);
+        double outScale = 1 / Math.sqrt(outX * outX + outY * outY);
+        double normalX = inY * inScale;
+        double normalY = -inX * inScale;
+        double lastX = outY * outScale;
+        double lastY = -outX * outScale;
+        double sine = Math.min(normalX * lastY - lastX * normalY, 1);
+        double cosine = normalX * lastX + normalY * lastY;
+        if (Math.abs(sine * distance) < 1 && cosine > 0) { // so flat that a point will do
+            add(x + normalX * distance, y + normalY * distance);
+            return;
+        }
+        double turn = Math.atan2(sine, cosine);
+        int steps = (int) Math.max(1, Math.floor(stepsPerTurn / (2 * Math.PI) * Math.abs(turn) + 0.5));
+        double stepSine = Math.sin(2 * Math.PI / stepsPerTurn);
+        double stepCosine = Math.cos(2 * Math.PI / stepsPerTurn);
+        for (int i = 0; i < steps; i++) {
+            add(x + normalX * distance, y + normalY * distance);
+            double turnedX = normalX * stepCosine - stepSine * normalY;
+            normalY = normalX * stepSine + normalY * stepCosine;
+            normalX = turnedX;
+        }
+        add(x + lastX * distance, y + lastY * distance);
+    }
+
+    /** Rounded half away from zero. */
+    private void add(double x, double y) {
+        if (size + 2 > points.length) {
+            points = Arrays.copyOf(points, 2 * points.length);
+        }
+        points[size++] = (int) (x < 0 ? x - 0.5 : x + 0.5);
+        points[size++] = (int) (y < 0 ? y - 0.5 : y + 0.5);
+    }
+}
