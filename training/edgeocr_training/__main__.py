@@ -16,7 +16,6 @@ from edgeocr_training.ablation_tables import TABLES
 
 if TYPE_CHECKING:
     import torch
-    from torch import nn
 
     from edgeocr_training.recipe import Recipe
 
@@ -143,6 +142,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_machine(centers)
     centers.set_defaults(run=_centers)
 
+    _add_sensitivity(commands)
+    _add_prune(commands)
+
     ablation = commands.add_parser(
         "ablation",
         help="measure the strategies of the papers one by one",
@@ -187,6 +189,83 @@ def _parser() -> argparse.ArgumentParser:
     _add_machine(ablation)
     ablation.set_defaults(run=_ablation)
     return parser
+
+
+def _add_sensitivity(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    sensitivity = commands.add_parser(
+        "sensitivity",
+        help="measure what a student loses when a single layer is pruned",
+        description="Prunes one layer at a time, and what is tied to it, by 10 %% to 90 %% of its "
+        "channels, and measures the student as its recipe says, without training. Writes JSON, "
+        "after every point, and a picture of the curves beside it. Called again it goes on.",
+    )
+    _add_recipe(sensitivity)
+    _add_checkpoint(sensitivity)
+    sensitivity.add_argument(
+        "--out", metavar="FILE", type=Path, required=True, help="JSON file; .png gets the curves"
+    )
+    _add_criterion(sensitivity)
+    sensitivity.add_argument(
+        "--ratios",
+        metavar="R,R",
+        type=_ratios,
+        default=tuple(tenth / 10 for tenth in range(1, 10)),
+        help="shares of a layer's channels (default: 0.1,0.2 ... 0.9)",
+    )
+    _add_machine(sensitivity)
+    sensitivity.set_defaults(run=_sensitivity)
+
+
+def _add_prune(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    prune = commands.add_parser(
+        "prune",
+        help="cut channels out of a student",
+        description="Writes a smaller student, to be trained further with "
+        "--set task.initial_weights.own=FILE. Widths become multiples of 8. What computes the "
+        "image's probability, classes or directions at the end stays.",
+    )
+    _add_recipe(prune)
+    _add_checkpoint(prune)
+    how_much = prune.add_mutually_exclusive_group(required=True)
+    how_much.add_argument(
+        "--flops",
+        metavar="SHARE",
+        type=float,
+        help="of the multiply-accumulates of inference that goes at least, such as 0.4",
+    )
+    how_much.add_argument(
+        "--max-loss",
+        metavar="LOSS",
+        type=float,
+        help="relative loss that pruning a single layer may cost, such as 0.02; needs "
+        "--sensitivity",
+    )
+    prune.add_argument(
+        "--sensitivity",
+        metavar="FILE",
+        help="of `edgeocr-train sensitivity`; layers that are sensitive lose less "
+        "(default: all lose the same share)",
+    )
+    _add_criterion(prune)
+    prune.add_argument(
+        "--skip",
+        metavar="LAYER",
+        action="append",
+        default=[],
+        help="a layer, or a part such as backbone, that stays; repeat it for several",
+    )
+    prune.add_argument("--out", metavar="FILE", type=Path, required=True, help="file of weights")
+    prune.set_defaults(run=_prune)
+
+
+def _add_criterion(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--criterion",
+        choices=("fpgm", "l1"),
+        default="fpgm",
+        help="by which channels go: those that are like others (fpgm), or small (l1) "
+        "(default: %(default)s)",
+    )
 
 
 def _add_recipe(parser: argparse.ArgumentParser) -> None:
@@ -278,12 +357,13 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _eval(arguments: argparse.Namespace) -> int:
     from edgeocr_training.errors import RecipeError
+    from edgeocr_training.trained_student import trained_student
 
     recipe = _recipe(arguments)
     if recipe.evaluation is None:
         raise RecipeError(f"{recipe.name} says nothing of an evaluation")
     device = _device(arguments)
-    student = _student_of(recipe, arguments.checkpoint).to(device).eval()
+    student = trained_student(recipe, arguments.checkpoint).to(device).eval()
     figures = recipe.evaluation.build().evaluate(student, device=device)
     _print_json({name: float(value) for name, value in figures.items()})
     return 0
@@ -291,8 +371,9 @@ def _eval(arguments: argparse.Namespace) -> int:
 
 def _export(arguments: argparse.Namespace) -> int:
     from edgeocr_training.models.onnx_export import export_onnx
+    from edgeocr_training.trained_student import trained_student
 
-    student = _student_of(_recipe(arguments), arguments.checkpoint).eval()
+    student = trained_student(_recipe(arguments), arguments.checkpoint).eval()
     export_onnx(student, arguments.out, shape=arguments.shape)
     return 0
 
@@ -319,10 +400,11 @@ def _label(arguments: argparse.Namespace) -> int:
 def _centers(arguments: argparse.Namespace) -> int:
     from edgeocr_training.evaluation.centers import measure_centers
     from edgeocr_training.losses.center import save_centers
+    from edgeocr_training.trained_student import trained_student
 
     recipe = _recipe(arguments)
     device = _device(arguments)
-    student = _student_of(recipe, arguments.checkpoint).to(device)
+    student = trained_student(recipe, arguments.checkpoint).to(device)
     centers = measure_centers(student, recipe, device=device)
     save_centers(centers, arguments.out)
     _print_json(
@@ -330,6 +412,54 @@ def _centers(arguments: argparse.Namespace) -> int:
             "classes": len(centers.counts_K),
             "known": int((centers.counts_K > 0).sum()),
             "steps": int(centers.counts_K.sum()),
+        }
+    )
+    return 0
+
+
+def _sensitivity(arguments: argparse.Namespace) -> int:
+    from edgeocr_training.compression.pruning.analysis import measure_sensitivity
+    from edgeocr_training.trained_student import trained_student
+
+    recipe = _recipe(arguments)
+    device = _device(arguments)
+    sensitivity = measure_sensitivity(
+        trained_student(recipe, arguments.checkpoint),
+        recipe,
+        arguments.out,
+        device=device,
+        criterion=arguments.criterion,
+        ratios=arguments.ratios,
+    )
+    _print_json(
+        {
+            sensitivity.metric: sensitivity.unpruned,
+            "layers": len(sensitivity.curves),
+            "points": sum(len(curve.figures) for curve in sensitivity.curves.values()),
+        }
+    )
+    return 0
+
+
+def _prune(arguments: argparse.Namespace) -> int:
+    from edgeocr_training.compression.pruning.pruned_student import PruneConfig, prune_checkpoint
+
+    config = PruneConfig(
+        flops=arguments.flops,
+        max_loss=arguments.max_loss,
+        sensitivity=arguments.sensitivity,
+        criterion=arguments.criterion,
+        skip=tuple(arguments.skip),
+    )
+    pruned = prune_checkpoint(
+        _recipe(arguments), arguments.checkpoint, arguments.out, config=config
+    )
+    _print_json(
+        {
+            **asdict(pruned),
+            "layers": {
+                ", ".join(layers.makers): [layers.channels, layers.kept] for layers in pruned.layers
+            },
         }
     )
     return 0
@@ -361,19 +491,6 @@ def _recipe(arguments: argparse.Namespace) -> Recipe:
 
     recipe = recipe_named(arguments.recipe, data_root=arguments.data_root)
     return with_settings(recipe, arguments.settings)
-
-
-def _student_of(recipe: Recipe, checkpoint: Path) -> nn.Module:
-    """The recipe's student with the weights of a checkpoint."""
-    from edgeocr_training.checkpoint import load_weights, put_into
-    from edgeocr_training.errors import CheckpointError
-
-    weights = load_weights(checkpoint)
-    if weights.recipe != recipe.name:
-        raise CheckpointError(f"{checkpoint} is of the recipe {weights.recipe}, not {recipe.name}")
-    student = recipe.task.build_student()
-    put_into(student, weights.student, source=str(checkpoint))
-    return student
 
 
 def _device(arguments: argparse.Namespace) -> torch.device:
@@ -412,6 +529,10 @@ def _numbers(text: str) -> tuple[int, ...]:
     if min(numbers) < 0:
         raise argparse.ArgumentTypeError(f"{min(numbers)} is negative")
     return numbers
+
+
+def _ratios(text: str) -> tuple[float, ...]:
+    return tuple(float(ratio) for ratio in text.split(","))
 
 
 def _positive_minutes(text: str) -> float:

@@ -10,7 +10,7 @@ import io
 import pickle
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from edgeocr.whole_files import write_whole
 from edgeocr_training.errors import CheckpointError
+from edgeocr_training.models.narrowing import Widths
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -46,6 +47,8 @@ class Checkpoint:
     optimizer: Mapping[str, Any]
     student: Mapping[str, Tensor]
     """What is evaluated: the averaged weights where the recipe averages, else the task's own."""
+    widths: Widths = field(default_factory=dict)
+    """Of the student's layers that were pruned."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -59,6 +62,8 @@ class Weights:
     metrics: Mapping[str, float]
     """What the student reached; empty where it was not evaluated."""
     student: Mapping[str, Tensor]
+    widths: Widths = field(default_factory=dict)
+    """Of the student's layers that were pruned."""
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
@@ -103,6 +108,7 @@ def load_weights(path: Path) -> Weights:
         step=checkpoint.step,
         metrics=checkpoint.metrics if checkpoint.evaluated_step == checkpoint.step else {},
         student=checkpoint.student,
+        widths=checkpoint.widths,
     )
 
 
@@ -119,9 +125,7 @@ def halved(weights: Weights) -> Weights:
     for name, value in student.items():
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
             raise CheckpointError(f"{name} has values that float16 cannot hold; keep float32.")
-    return Weights(
-        recipe=weights.recipe, step=weights.step, metrics=weights.metrics, student=student
-    )
+    return replace(weights, student=student)
 
 
 def put_into(network: nn.Module, tensors: Mapping[str, Tensor], *, source: str) -> None:
@@ -183,7 +187,9 @@ def _content(path: Path) -> dict[str, Any]:
 
 def _made_of(kind: type[_Kind], content: Mapping[str, Any], path: Path) -> _Kind:
     names = {field.name for field in fields(kind)}
+    # Fields with a default came later: older files are without them.
+    needed = {field.name for field in fields(kind) if field.default_factory is MISSING}
     values = {name: value for name, value in content.items() if name in names}
-    if content.get("kind") != kind.__name__ or values.keys() != names:
+    if content.get("kind") != kind.__name__ or not needed <= values.keys():
         raise CheckpointError(f"{path} is no {kind.__name__.lower()} file of a training run")
     return kind(**values)

@@ -25,3 +25,11 @@ class DivergenceError(EdgeOcrError):
 
 class ExportError(EdgeOcrError):
     """A network can't be written as ONNX, or ONNX Runtime computes something else."""
+
+
+class CompressionError(EdgeOcrError):
+    """A network can't be pruned or quantized in the way that is asked for."""
+
+
+class QuantizationError(EdgeOcrError):
+    """A network can't be computed in integers, or a range that this takes is missing."""

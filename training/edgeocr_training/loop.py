@@ -43,6 +43,7 @@ from edgeocr_training.distributed import World, joined_world
 from edgeocr_training.ema import AveragedWeights
 from edgeocr_training.errors import CheckpointError, DivergenceError
 from edgeocr_training.metric_log import MetricLog, Row, rows_of, write_table
+from edgeocr_training.models.narrowing import widths_beside
 from edgeocr_training.optimization import build_optimizer
 from edgeocr_training.recipe import Recipe
 from edgeocr_training.recipe_json import differences, fingerprint, recipe_data
@@ -214,8 +215,10 @@ class _Run:
         self._evaluator = (
             recipe.evaluation.build() if recipe.evaluation and world.is_first else None
         )
+        as_built = recipe.task.build_student()
         torch.manual_seed(recipe.seed)
         self._task = recipe.task.build()
+        self._widths = widths_beside(self._task.student, as_built)
         if start is not None:
             put_into(self._task, start.task, source=str(folder / LATEST))
         # Convolutions on channels-last tensors are the faster ones, with bf16 above all.
@@ -426,6 +429,7 @@ class _Run:
                 step=self._step,
                 metrics=metrics,
                 student=self._student.state_dict(),
+                widths=self._widths,
             )
             save_weights(weights, self._folder / BEST)
         self._save()
@@ -451,6 +455,7 @@ class _Run:
             task=self._task.state_dict(),
             optimizer=self._optimizer.state_dict(),
             student=self._student.state_dict(),
+            widths=self._widths,
         )
         save_checkpoint(checkpoint, self._folder / LATEST)
 

@@ -10,13 +10,16 @@ import torch
 from torch import Tensor, nn
 
 from edgeocr_training.errors import CheckpointError, RecipeError
+from edgeocr_training.models.narrowing import narrow
 
 _STUDENT: Final = "student"
 """Key of the weights in a file."""
+_WIDTHS: Final = "widths"
+"""Key of the widths of layers that were pruned; a file may be without it."""
 
 
 def load_student(network: nn.Module, path: Path, *, parts: Sequence[str] | None = None) -> None:
-    """Loads weights of our own.
+    """Loads weights of our own. Layers that were pruned in the file are narrowed here, too.
 
     Args:
         network: changed in place.
@@ -24,7 +27,8 @@ def load_student(network: nn.Module, path: Path, *, parts: Sequence[str] | None 
         parts: names of the children that are loaded, every tensor of them; None loads all.
 
     Raises:
-        CheckpointError: the file is missing or corrupt, or a tensor doesn't fit.
+        CheckpointError: the file is missing or corrupt, a tensor doesn't fit, or the file is of
+            a pruned network and parts are left out.
     """
     try:
         # Tensors and plain data only: a file can't run code.
@@ -38,6 +42,13 @@ def load_student(network: nn.Module, path: Path, *, parts: Sequence[str] | None 
     def taken(name: str) -> bool:
         return parts is None or name.partition(".")[0] in parts
 
+    if widths := content.get(_WIDTHS):
+        # What is left out here was built for the channels that the other parts had before.
+        if left := [name for name, _ in network.named_children() if not taken(name)]:
+            raise CheckpointError(
+                f"{path} is of a pruned network, which is loaded as a whole: {', '.join(left)} too"
+            )
+        narrow(network, widths, source=str(path))
     present = network.state_dict()
     wanted = {name: tensor for name, tensor in present.items() if taken(name)}
     weights = {name: tensor for name, tensor in weights.items() if taken(name)}

@@ -1,0 +1,1 @@
+"""Removes channels that a trained network can do without."""
