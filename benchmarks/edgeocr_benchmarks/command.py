@@ -12,8 +12,11 @@ from tempfile import TemporaryDirectory
 from edgeocr.errors import EdgeOcrError, OptionError
 from edgeocr_benchmarks import environment
 from edgeocr_benchmarks.accuracy import measure_accuracy
+from edgeocr_benchmarks.emulation import commands as emulation
 from edgeocr_benchmarks.engines import Engine, edgeocr_engine
 from edgeocr_benchmarks.errors import ResultFileError
+from edgeocr_benchmarks.instruction_report import instruction_report
+from edgeocr_benchmarks.instruction_results import InstructionResult
 from edgeocr_benchmarks.labels import read_labels
 from edgeocr_benchmarks.page import PageSize, page_record, render_page
 from edgeocr_benchmarks.peers import PEERS, install_peer, is_installed, peer_engine
@@ -117,6 +120,11 @@ def _show(arguments: argparse.Namespace) -> None:
         print()
     if speed:
         print(speed_report(speed, against=arguments.against), end="")
+    instructions = [result for result in results if isinstance(result, InstructionResult)]
+    if (accuracy or speed) and instructions:
+        print()
+    if instructions:
+        print(instruction_report(instructions), end="")
 
 
 def _peer_install(arguments: argparse.Namespace) -> None:
@@ -277,4 +285,6 @@ def _parser() -> argparse.ArgumentParser:
     install.set_defaults(run=_peer_install)
     listing = peer_commands.add_parser("list", help="list the peers that are known")
     listing.set_defaults(run=_peer_list)
+
+    emulation.add_commands(commands)
     return parser

@@ -22,6 +22,7 @@ from edgeocr.whole_files import write_whole
 from edgeocr_benchmarks.detection_metrics import PageCounts
 from edgeocr_benchmarks.device_results import DeviceResult
 from edgeocr_benchmarks.errors import ResultFileError
+from edgeocr_benchmarks.instruction_results import InstructionResult
 from edgeocr_benchmarks.json_records import MalformedRecordError, as_json, parse_record
 from edgeocr_benchmarks.labels import LabelKind
 from edgeocr_benchmarks.match_counts import MatchCounts
@@ -162,12 +163,13 @@ class SpeedResult:
     schema: int = SCHEMA
 
 
-Result = AccuracyResult | SpeedResult | DeviceResult
+Result = AccuracyResult | SpeedResult | DeviceResult | InstructionResult
 
 _KINDS: Final[Mapping[str, type[Result]]] = {
     "accuracy": AccuracyResult,
     "speed": SpeedResult,
     "device": DeviceResult,
+    "instructions": InstructionResult,
 }
 
 
