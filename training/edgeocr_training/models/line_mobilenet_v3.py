@@ -9,13 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from edgeocr_training.errors import RecipeError
 from edgeocr_training.models.convolution import ConvNorm, round_channels
 from edgeocr_training.models.mobilenet_v3 import LAST_CHANNELS, SCALES, SMALL, InvertedResidual
-from edgeocr_training.models.text_line import LineBackbone
+from edgeocr_training.models.text_line import LineBackbone, RowPool
 
 RowStrides: TypeAlias = tuple[int, int, int, int]
 
@@ -64,8 +63,9 @@ class LineMobileNetV3(LineBackbone):
         self.residuals = nn.Sequential(*residuals)
         self.out_channels = round_channels(config.scale * LAST_CHANNELS["small"])
         self.last = ConvNorm(channels, self.out_channels, kernel=1, activation="hard_swish")
+        self.pool = RowPool()
 
     def forward(self, image_B3HW: Tensor) -> Tensor:
-        x_BCHW = self.last(self.residuals(self.stem(image_B3HW)))
-        # Of a classifier's image 32 pixels high a single row is left, which can't be halved.
-        return F.max_pool2d(x_BCHW, (min(2, x_BCHW.shape[2]), 2))
+        # Of a classifier's image 32 pixels high a single row is left.
+        feature_BCHW: Tensor = self.pool(self.last(self.residuals(self.stem(image_B3HW))))
+        return feature_BCHW

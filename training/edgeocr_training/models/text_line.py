@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 LINE_HEIGHT: Final = 32
@@ -25,6 +26,13 @@ class FeatureBackbone(nn.Module):
 
 class LineBackbone(FeatureBackbone):
     """Image (B, 3, 32, W) to features (B, out_channels, 1, W / 4)."""
+
+
+class RowPool(nn.Module):
+    """The maximum of 2x2, or of two columns where a single row is left, which can't be halved."""
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        return F.max_pool2d(x_BCHW, (min(2, x_BCHW.shape[2]), 2))
 
 
 class SequenceNeck(nn.Module):

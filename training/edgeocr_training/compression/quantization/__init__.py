@@ -1,0 +1,1 @@
+"""From float networks to the integers that XNNPACK computes with."""

@@ -1,0 +1,217 @@
+"""What stands behind every operator of a prepared network: PACT's clip, and 8 bits.
+
+PACT (Choi et al., arXiv:1805.06085) learns where an activation is clipped:
+
+    y   = 0.5 (|x| - |x - a| + a)            = clip(x, 0, a)              (eq. 1)
+    y_q = round(y (2^k - 1) / a) a / (2^k - 1)                            (eq. 2)
+    d y_q / d a = 0 where x < a, else 1                                   (eq. 3)
+
+with an L2 penalty on a, so that the clip is no wider than it pays. PP-OCR clips both sides,
+``x - relu(x - a) + relu(-a - x)``, starts from a = 20, and takes the step from a moving average
+of the largest magnitude behind the clip. That is :data:`Form` "symmetric". Half of its integers
+stand for values that a ReLU or a hard-swish never has; the "asymmetric" form learns both ends
+apart, knows the floor of the function before it (0, or -0.375 of hard-swish), and moves the zero
+point so that 0 is represented exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from edgeocr_training.compression.quantization.affine import (
+    HIGHEST,
+    LOWEST,
+    AffineQuantization,
+    affine_parameters,
+)
+from edgeocr_training.compression.quantization.histogram import Histogram
+from edgeocr_training.errors import QuantizationError, RecipeError
+
+Form: TypeAlias = Literal["asymmetric", "symmetric"]
+Mode: TypeAlias = Literal["float", "observe", "quantize"]
+"""Leave values as they are; the same, and count them; round them."""
+
+MOVING_RATE: Final = 0.9
+"""Of the average of the extremes, as in PaddleSlim."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuantizationConfig:
+    """How activations become integers. The defaults are PP-OCR's but for the form."""
+
+    form: Form = "asymmetric"
+    clip: bool = True
+    """Whether the clip is learnt; else the extremes alone decide, as without PACT."""
+    initial_clip: float = 20.0
+    """alpha at the beginning of training."""
+    clip_l2: float = 2e-5
+    """Times alpha is added to its gradient; PP-OCR of 2020 had 1e-4."""
+
+    def __post_init__(self) -> None:
+        if not self.initial_clip > 0:
+            raise RecipeError(f"initial_clip is {self.initial_clip}; it is positive")
+        if not self.clip_l2 >= 0:
+            raise RecipeError(f"clip_l2 is {self.clip_l2}; it is not negative")
+
+
+class ActivationQuantizer(nn.Module):
+    """Clips and rounds one activation, and remembers its range."""
+
+    alpha: nn.Parameter
+    """Upper clip; the lower one too in the symmetric form."""
+    beta: nn.Parameter
+    """The lower clip is -beta where it is learnt by itself."""
+    low: Tensor
+    high: Tensor
+    observed: Tensor
+    symmetric: Tensor
+    """A record of the form, for whoever reads a checkpoint."""
+
+    def __init__(
+        self,
+        config: QuantizationConfig,
+        *,
+        floor: float | None = None,
+        ceiling: float | None = None,
+    ) -> None:
+        """A quantizer that has seen nothing yet.
+
+        Args:
+            config: the form, and where the clip begins.
+            floor: the least value that the activation has, or that counts.
+            ceiling: the greatest one.
+        """
+        super().__init__()
+        self._floor, self._ceiling = floor, ceiling
+        self._clips = config.clip
+        self._is_symmetric = config.form == "symmetric"
+        learns_beta = config.clip and not self._is_symmetric and floor is None
+        start = torch.tensor(float(config.initial_clip))
+        self.alpha = nn.Parameter(start.clone(), requires_grad=config.clip)
+        self.beta = nn.Parameter(start.clone(), requires_grad=learns_beta)
+        self.register_buffer("low", torch.zeros(()))
+        self.register_buffer("high", torch.zeros(()))
+        self.register_buffer("observed", torch.tensor(False))
+        self.register_buffer("symmetric", torch.tensor(self._is_symmetric))
+        self.mode: Mode = "quantize"
+        self.name = "an activation"
+        """Within the network; whoever prepares it sets this."""
+        self.histogram: Histogram | None = None
+        """Of what was seen in the mode "observe"."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Any shape, float; in the mode "quantize" float32, on at most 256 levels.
+
+        Raises:
+            QuantizationError: there is no range yet, and this is no training.
+        """
+        if self.mode == "float":
+            return x
+        if self.mode == "observe":
+            if self.histogram is None:
+                self.histogram = Histogram()
+            self.histogram.add(x.detach().clamp(self._floor, self._ceiling) if self._bound else x)
+            return x
+        clipped = self.clip(x.float())
+        if self.training:
+            self._follow(clipped.detach())
+        elif not bool(self.observed):
+            raise QuantizationError(self._missing())
+        scale, zero_point = affine_parameters(self.low, self.high, symmetric=self._is_symmetric)
+        rounded: Tensor = torch.fake_quantize_per_tensor_affine(
+            clipped, scale, zero_point, LOWEST, HIGHEST
+        )
+        return rounded
+
+    def clip(self, x: Tensor) -> Tensor:
+        """PACT's clip alone: every value is x, or one of both ends."""
+        if self._clips:
+            # The paper's sum of magnitudes has this value and this gradient, in three more passes.
+            if self._is_symmetric:
+                x = torch.clamp(x, -self.alpha, self.alpha)
+            elif self._floor is None:
+                x = torch.clamp(x, -self.beta, self.alpha)
+            else:
+                x = torch.clamp(x, max=self.alpha)
+        return x.clamp(self._floor, self._ceiling) if self._bound else x
+
+    @property
+    def quantization(self) -> AffineQuantization:
+        """What the range comes to.
+
+        Raises:
+            QuantizationError: there is no range yet.
+        """
+        if not bool(self.observed):
+            raise QuantizationError(self._missing())
+        scale, zero_point = affine_parameters(self.low, self.high, symmetric=self._is_symmetric)
+        return AffineQuantization(scale=float(scale), zero_point=int(zero_point))
+
+    def set_range(self, low: float, high: float) -> None:
+        """Takes a range that was chosen elsewhere; the clip then stands at its ends."""
+        self.low.fill_(low)
+        self.high.fill_(high)
+        self.observed.fill_(True)
+        with torch.no_grad():
+            self.alpha.fill_(max(abs(low), abs(high)) if self._is_symmetric else max(high, 0.0))
+            self.beta.fill_(max(-low, 0.0))
+
+    @property
+    def _bound(self) -> bool:
+        return self._floor is not None or self._ceiling is not None
+
+    def _follow(self, clipped: Tensor) -> None:
+        low, high = torch.aminmax(clipped)
+        first = ~self.observed
+        for average, value in ((self.low, low), (self.high, high)):
+            moved = MOVING_RATE * average + (1 - MOVING_RATE) * value
+            average.copy_(torch.where(first, value, moved))
+        self.observed.fill_(True)
+
+    def _missing(self) -> str:
+        return (
+            f"{self.name} has no range: train the prepared network, or calibrate it "
+            "(edgeocr-train quantize)"
+        )
+
+
+class FixedQuantizer(nn.Module):
+    """Rounds an activation whose range is known beforehand."""
+
+    def __init__(self, quantization: AffineQuantization) -> None:
+        super().__init__()
+        self.quantization = quantization
+        self.mode: Mode = "quantize"
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.mode != "quantize":
+            return x
+        rounded: Tensor = torch.fake_quantize_per_tensor_affine(
+            x.float(), self.quantization.scale, self.quantization.zero_point, LOWEST, HIGHEST
+        )
+        return rounded
+
+
+def quantizers(network: nn.Module) -> Iterator[tuple[str, ActivationQuantizer]]:
+    """All learnt quantizers by name, each once."""
+    for name, module in network.named_modules():
+        if isinstance(module, ActivationQuantizer):
+            yield name, module
+
+
+def clip_penalty(network: nn.Module, config: QuantizationConfig) -> Tensor:
+    """``clip_l2 / 2`` times the squares of all learnt clips, whose gradient is clip_l2 alpha."""
+    clips = [
+        clip
+        for _, quantizer in quantizers(network)
+        for clip in (quantizer.alpha, quantizer.beta)
+        if clip.requires_grad
+    ]
+    if not clips:
+        return next(network.parameters()).new_zeros(())
+    return config.clip_l2 / 2 * torch.stack(clips).square().sum()
