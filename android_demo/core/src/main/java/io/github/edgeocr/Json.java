@@ -12,9 +12,9 @@ import java.util.Map;
  * is small: a few hundred lines less than a dependency. Objects become {@link Map}s in their own
  * order, arrays {@link List}s, whole numbers {@link Long}s, all other numbers {@link Double}s.
  */
-final class Json {
+public final class Json {
     /** Says where the text is wrong. */
-    static final class SyntaxException extends Exception {
+    public static final class SyntaxException extends Exception {
         private static final long serialVersionUID = 1L;
 
         SyntaxException(String message) {
@@ -31,7 +31,10 @@ final class Json {
         this.text = text;
     }
 
-    static Object parse(String text) throws SyntaxException {
+    /**
+     * @throws SyntaxException the text is no JSON
+     */
+    public static Object parse(String text) throws SyntaxException {
         Json reader = new Json(text);
         Object value = reader.value(0);
         reader.skipSpace();

@@ -111,10 +111,11 @@ public final class Ocr implements Closeable {
      */
     public OcrResult read(BgrImage image, OcrOptions options) {
         check(image, options);
+        StageTimes times = new StageTimes();
         long started = System.nanoTime();
-        List<TextRegion> regions = inReadingOrder(image, options);
+        List<TextRegion> regions = inReadingOrder(image, options, times);
         long detected = System.nanoTime();
-        List<TimedLine> readings = readRegions(image, regions, options);
+        List<TimedLine> readings = readRegions(image, regions, options, times);
         long finished = System.nanoTime();
 
         double minScore = options.minScore != null ? options.minScore : bundle.rec.minScore;
@@ -127,6 +128,9 @@ public final class Ocr implements Closeable {
         Map<String, Double> timings = new LinkedHashMap<>();
         timings.put("detect", (detected - started) / NANOS_PER_MILLI);
         shareOut((finished - detected) / NANOS_PER_MILLI, readings, timings);
+        times.put(StageTimes.DET, "det", timings);
+        times.putShares(StageTimes.CLS, "cls", timings.get("orient"), timings);
+        times.putShares(StageTimes.REC, "rec", timings.get("recognise"), timings);
         timings.put("total", (System.nanoTime() - started) / NANOS_PER_MILLI);
         return new OcrResult(lines, image.width(), image.height(), timings);
     }
@@ -139,7 +143,8 @@ public final class Ocr implements Closeable {
      */
     public TextLine readLine(BgrImage crop, OcrOptions options) {
         check(crop, options);
-        return readRegion(crop, new TextRegion(Quad.around(crop), 1), options).line;
+        TextRegion whole = new TextRegion(Quad.around(crop), 1);
+        return readRegion(crop, whole, options, new StageTimes()).line;
     }
 
     /**
@@ -150,7 +155,7 @@ public final class Ocr implements Closeable {
      */
     public List<Quad> detect(BgrImage image, OcrOptions options) {
         check(image, options);
-        return quads(inReadingOrder(image, options));
+        return quads(inReadingOrder(image, options, new StageTimes()));
     }
 
     /** Runs the models once: they allocate their memory at the first run of every shape. */
@@ -206,8 +211,9 @@ public final class Ocr implements Closeable {
         }
     }
 
-    private List<TextRegion> inReadingOrder(BgrImage image, OcrOptions options) {
-        List<TextRegion> regions = detector.detect(image, options);
+    private List<TextRegion> inReadingOrder(
+            BgrImage image, OcrOptions options, StageTimes times) {
+        List<TextRegion> regions = detector.detect(image, options, times);
         List<TextRegion> ordered = new ArrayList<>(regions.size());
         for (int i : ReadingOrder.of(quads(regions))) {
             ordered.add(regions.get(i));
@@ -224,7 +230,10 @@ public final class Ocr implements Closeable {
     }
 
     private List<TimedLine> readRegions(
-            final BgrImage image, final List<TextRegion> regions, final OcrOptions options) {
+            final BgrImage image,
+            final List<TextRegion> regions,
+            final OcrOptions options,
+            final StageTimes times) {
         final TimedLine[] lines = new TimedLine[regions.size()];
         final ConcurrentLinkedQueue<Integer> waiting =
                 new ConcurrentLinkedQueue<>(longestFirst(regions));
@@ -233,7 +242,7 @@ public final class Ocr implements Closeable {
             public Void call() {
                 try {
                     for (Integer i = waiting.poll(); i != null; i = waiting.poll()) {
-                        lines[i] = readRegion(image, regions.get(i), options);
+                        lines[i] = readRegion(image, regions.get(i), options, times);
                     }
                 } catch (RuntimeException | Error error) {
                     waiting.clear(); // Nobody will see the lines that are left.
@@ -293,7 +302,8 @@ public final class Ocr implements Closeable {
     }
 
     /** Cuts, orients and recognises one line; its crop lives no longer than this call. */
-    private TimedLine readRegion(BgrImage image, TextRegion region, OcrOptions options) {
+    private TimedLine readRegion(
+            BgrImage image, TextRegion region, OcrOptions options, StageTimes times) {
         if (!options.orient && !options.recognise) {
             return new TimedLine(textLine(region, null, false, null, options), 0, 0, 0);
         }
@@ -303,16 +313,16 @@ public final class Ocr implements Closeable {
         boolean upsideDown = false;
         boolean certain = true;
         if (options.orient) {
-            Orientation orientation = classifier.classify(crop.pixels(), options);
+            Orientation orientation = classifier.classify(crop.pixels(), options, times);
             upsideDown = orientation.upsideDown;
             certain = !upsideDown || orientation.score >= CERTAINLY_UPSIDE_DOWN;
         }
         long oriented = System.nanoTime();
         Reading reading = null;
         if (options.recognise) {
-            reading = recognise(crop, upsideDown);
+            reading = recognise(crop, upsideDown, times);
             if (!certain) {
-                Reading upright = recognise(crop, false);
+                Reading upright = recognise(crop, false, times);
                 if (upright.score() > reading.score()) {
                     upsideDown = false;
                     reading = upright;
@@ -320,7 +330,7 @@ public final class Ocr implements Closeable {
             }
             if (LineCrop.mayBeSingleCharacter(region.quad)) {
                 LineCrop standing = LineCrop.cutUpright(image, region.quad);
-                Reading character = recognise(standing, false);
+                Reading character = recognise(standing, false, times);
                 if (character.characters().size() == 1 && character.score() > reading.score()) {
                     crop = standing;
                     upsideDown = false;
@@ -333,9 +343,9 @@ public final class Ocr implements Closeable {
         return new TimedLine(line, cut - started, oriented - cut, finished - oriented);
     }
 
-    private Reading recognise(LineCrop crop, boolean upsideDown) {
+    private Reading recognise(LineCrop crop, boolean upsideDown, StageTimes times) {
         BgrImage line = crop.pixels();
-        return recogniser.recognise(upsideDown ? line.rotated(180) : line);
+        return recogniser.recognise(upsideDown ? line.rotated(180) : line, times);
     }
 
     private static TextLine textLine(

@@ -46,7 +46,8 @@ public final class OcrResult {
     /**
      * Wall time in milliseconds: "detect", "crop", "orient", "recognise", "total". Lines are read in
      * parallel: the time that they took together is shared out over the last three stages as the
-     * threads spent it.
+     * threads spent it. "det.pre", "det.inference" and "det.post" are the parts of "detect", those of
+     * "cls" and "rec" share out "orient" and "recognise".
      */
     public Map<String, Double> getTimingsMillis() {
         return timingsMillis;

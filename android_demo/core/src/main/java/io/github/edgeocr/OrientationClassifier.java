@@ -22,8 +22,15 @@ public final class OrientationClassifier {
         table = networks.inputTables().get(bucket.name);
     }
 
-    Orientation classify(BgrImage line, OcrOptions options) {
-        return decode(infer(prepare(line)), options);
+    Orientation classify(BgrImage line, OcrOptions options, StageTimes times) {
+        long began = System.nanoTime();
+        Tensor input = prepare(line);
+        long prepared = System.nanoTime();
+        Tensor output = infer(input);
+        long inferred = System.nanoTime();
+        Orientation orientation = decode(output, options);
+        times.add(StageTimes.CLS, began, prepared, inferred, System.nanoTime());
+        return orientation;
     }
 
     /** (1, height, width, 3) of a line. */

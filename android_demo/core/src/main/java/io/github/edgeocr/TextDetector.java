@@ -28,9 +28,15 @@ public final class TextDetector {
     }
 
     /** The lines of an image, in no particular order. */
-    List<TextRegion> detect(BgrImage image, OcrOptions options) {
-        DetectorInput prepared = prepare(image, options);
-        return decode(infer(prepared), prepared, options);
+    List<TextRegion> detect(BgrImage image, OcrOptions options, StageTimes times) {
+        long began = System.nanoTime();
+        DetectorInput input = prepare(image, options);
+        long prepared = System.nanoTime();
+        Tensor output = infer(input);
+        long inferred = System.nanoTime();
+        List<TextRegion> regions = decode(output, input, options);
+        times.add(StageTimes.DET, began, prepared, inferred, System.nanoTime());
+        return regions;
     }
 
     /** Chooses the shape, resizes, normalises and quantizes. */

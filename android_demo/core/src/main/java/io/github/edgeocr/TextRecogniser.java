@@ -89,9 +89,15 @@ public final class TextRecogniser {
     }
 
     /** Reads a line that stands upright. */
-    Reading recognise(BgrImage line) {
-        PreparedLine prepared = prepare(line);
-        return decode(infer(prepared), prepared);
+    Reading recognise(BgrImage line, StageTimes times) {
+        long began = System.nanoTime();
+        PreparedLine input = prepare(line);
+        long prepared = System.nanoTime();
+        List<Tensor> outputs = infer(input);
+        long inferred = System.nanoTime();
+        Reading reading = decode(outputs, input);
+        times.add(StageTimes.REC, began, prepared, inferred, System.nanoTime());
+        return reading;
     }
 
     /** Scales, cuts where needed, normalises and quantizes. */
