@@ -25,3 +25,7 @@ class ProbeError(EdgeOcrError):
 
 class TargetError(EdgeOcrError):
     """A target is named wrongly, can't be reached, lacks something, or the run on it failed."""
+
+
+class ComparisonError(EdgeOcrError):
+    """Two results can't be compared, or a condition on their difference makes no sense."""

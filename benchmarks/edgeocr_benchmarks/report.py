@@ -18,6 +18,7 @@ from edgeocr_benchmarks.results import (
     TimedEngine,
     TimedRun,
 )
+from edgeocr_benchmarks.tables import markdown_table
 
 Counts = Any
 Ratio = tuple[float, float]
@@ -97,7 +98,9 @@ def accuracy_report(results: Sequence[AccuracyResult], *, against: str | None = 
         rows = [row for records in groups.values() for row in _differences(records, against)]
         if rows:
             parts.append(f"### Difference to {against}, points, with 95 % interval over images")
-            parts.append(_table(("set", "engine", "figure", "difference", "interval"), rows))
+            parts.append(
+                markdown_table(("set", "engine", "figure", "difference", "interval"), rows)
+            )
     return "\n\n".join(parts) + "\n"
 
 
@@ -135,7 +138,7 @@ def speed_report(results: Sequence[SpeedResult], *, against: str | None = None) 
             "characters F",
             "page CER",
         )
-        parts.append(_table(header, rows))
+        parts.append(markdown_table(header, rows))
         doubts = [doubt for run in result.runs for doubt in _doubts(run)]
         if doubts:
             parts.append("\n".join(f"- Doubtful: {doubt}" for doubt in doubts))
@@ -157,7 +160,7 @@ def _set_table(records: Sequence[SetRecord]) -> str:
         cells = [_percent(_value(figure.ratio(total))) for figure in figures]
         rows.append((record.engine, *cells, f"{sampling.median(times):.1f}", str(failed)))
     titles = [figure.title for figure in figures]
-    return _table(("engine", *titles, "median ms", "failed"), rows)
+    return markdown_table(("engine", *titles, "median ms", "failed"), rows)
 
 
 def _differences(records: Sequence[SetRecord], against: str) -> list[Sequence[str]]:
@@ -227,18 +230,3 @@ def _value(ratio: Ratio) -> float:
 
 def _percent(value: float) -> str:
     return f"{100 * value:.2f}"
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    def line(cells: Sequence[str]) -> str:
-        return "| " + " | ".join(cells) + " |"
-
-    # The first columns are names; numbers are set to the right.
-    rule = [
-        ":--" if all(not _is_number(row[i]) for row in rows) else "--:" for i in range(len(header))
-    ]
-    return "\n".join([line(header), line(rule), *(line(row) for row in rows)])
-
-
-def _is_number(cell: str) -> bool:
-    return cell[:1] in "+-0123456789"

@@ -1,6 +1,6 @@
 """Statistics of recorded samples, computed when a result is read."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,6 +16,13 @@ MAX_SPREAD: Final = 0.10
 """Interquartile range over median above which timings are called noisy."""
 
 
+Statistic = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+
+
+def _percentile(rank: float) -> Statistic:
+    return lambda drawn: np.asarray(np.percentile(drawn, rank, axis=-1))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
     """A figure with its 95 % bootstrap interval."""
@@ -25,14 +32,60 @@ class Estimate:
     high: float
 
 
-def median(samples: Sequence[float]) -> float:
+def median(samples: Sequence[float] | NDArray[np.float64]) -> float:
     return float(np.median(samples))
 
 
-def spread(samples: Sequence[float]) -> float:
+def spread(samples: Sequence[float] | NDArray[np.float64]) -> float:
     """Interquartile range over median: what a few hiccups don't move."""
     low, middle, high = np.percentile(samples, [25, 50, 75])
     return float((high - low) / middle)
+
+
+PERCENTILES: Final[Mapping[str, float]] = {"p50": 50, "p90": 90, "p95": 95, "p99": 99}
+
+STATISTICS: Final[Mapping[str, Statistic]] = {
+    "mean": lambda drawn: np.asarray(drawn.mean(axis=-1)),
+    "std": lambda drawn: np.asarray(drawn.std(axis=-1)),
+    "min": lambda drawn: np.asarray(drawn.min(axis=-1)),
+    **{name: _percentile(rank) for name, rank in PERCENTILES.items()},
+    "max": lambda drawn: np.asarray(drawn.max(axis=-1)),
+}
+"""Over the last axis."""
+
+
+def statistic(samples: Sequence[float] | NDArray[np.float64], name: str) -> float:
+    """One of :data:`STATISTICS` of some samples."""
+    return float(STATISTICS[name](np.asarray(samples, dtype=float)))
+
+
+def estimate(samples: Sequence[float] | NDArray[np.float64], name: str) -> Estimate:
+    """One of :data:`STATISTICS` with its interval."""
+    column = np.asarray(samples, dtype=float)[:, None]
+    return _bootstrap(column, lambda drawn: STATISTICS[name](drawn[..., 0]))
+
+
+def relative_change(
+    base: Sequence[float] | NDArray[np.float64],
+    new: Sequence[float] | NDArray[np.float64],
+    name: str,
+) -> Estimate:
+    """How much larger a statistic of ``new`` is than of ``base``: 0.05 is 5 %.
+
+    The two were taken in different runs, so each is drawn again on its own.
+    """
+    before, after = np.asarray(base, dtype=float), np.asarray(new, dtype=float)
+    of = STATISTICS[name]
+    random = np.random.default_rng(_SEED)
+    changes = []
+    for _ in range(0, RESAMPLES, 500):
+        old = before[random.integers(0, len(before), size=(500, len(before)))]
+        young = after[random.integers(0, len(after), size=(500, len(after)))]
+        changes.append(of(young) / of(old) - 1)
+    tail = (1 - CONFIDENCE) / 2 * 100
+    low, high = np.percentile(np.concatenate(changes), [tail, 100 - tail])
+    value = statistic(after, name) / statistic(before, name) - 1
+    return Estimate(value=value, low=float(low), high=float(high))
 
 
 def ratio_of_medians(first: Sequence[float], second: Sequence[float]) -> Estimate:
