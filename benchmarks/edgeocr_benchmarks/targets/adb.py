@@ -124,7 +124,6 @@ class AdbTarget:
         properties = _properties(static[""])
         release = properties.get("ro.build.version.release", "unknown version")
         machine = properties.get("ro.product.cpu.abi", "unknown processor")
-        model = properties.get("ro.product.model", "unnamed")
         has_app = self._is_installed()
         battery = _battery(_sections(self._shell("read its state", _CHANGING)))
         return (
@@ -132,7 +131,7 @@ class AdbTarget:
             Finding(
                 subject="machine",
                 passed=machine in ("arm64-v8a", "x86_64"),
-                detail=f"{model}, Android {release}, {machine}",
+                detail=f"{_model(properties) or 'unnamed'}, Android {release}, {machine}",
             ),
             Finding(
                 subject="app",
@@ -223,12 +222,14 @@ class AdbTarget:
     def _follow(self, on_row: Callable[[str], None]) -> None:
         """Hands over the app's rows until it has ended."""
         shown = 0
+        was_running = False
         started = last_row = last_look = time.monotonic()
         while True:
+            # Its process before its files: one that has just ended has left its file.
             said = self._shell(
                 "ask how far it is",
                 f"tail -n +{shown + 1} {self._folder}/progress.txt 2>/dev/null; echo {_STATE}; "
-                f"ls {self._folder}; pidof {APP}; true",
+                f"pidof {APP}; ls {self._folder}; true",
                 answer=f"{_STATE}\nresult.json\n",
             )
             progress, _, state = said.rpartition(_STATE)
@@ -245,7 +246,8 @@ class AdbTarget:
             now = time.monotonic()
             last_row = now if rows else last_row
             is_running = any(name.isdecimal() for name in found)
-            if not is_running and now - started > _START_S:
+            was_running = was_running or is_running
+            if not is_running and (was_running or now - started > _START_S):
                 log = self._shell("read its log", f"logcat -d -t 20 -s {LOG_TAG} AndroidRuntime")
                 raise TargetError(
                     f"{self.name}: the app ended without a result; its log: {_one_row(log)}"
@@ -303,12 +305,6 @@ def _check_plan(payload: Path) -> None:
         PlanError: naming it.
     """
     plan = ProbePlan.read(payload / FILE_NAME)
-    for bundle in plan.bundles:
-        if not (payload / bundle.path).is_dir():
-            raise PlanError(
-                f"the app takes bundles as folders, {bundle.name} is one file: unpack it with "
-                "`edgeocr bundle unpack`"
-            )
     refused = {
         "line_widths": plan.line_widths,
         "processes": plan.processes,
@@ -338,6 +334,11 @@ def _properties(text: str) -> dict[str, str]:
     return dict(re.findall(r"^\[([^\]]+)\]: \[(.*)\]$", text, re.MULTILINE))
 
 
+def _model(properties: Mapping[str, str]) -> str:
+    names = (properties.get(f"ro.product.{name}", "") for name in ("manufacturer", "model"))
+    return " ".join(name for name in names if name)
+
+
 def _environment(sections: Mapping[str, str]) -> dict[str, Any]:
     """In the words of :func:`edgeocr_benchmarks.environment.machine`."""
     properties = _properties(sections[""])
@@ -348,9 +349,9 @@ def _environment(sections: Mapping[str, str]) -> dict[str, Any]:
     for name, source in _PROPERTIES.items():
         if properties.get(source):
             facts[name] = properties[source]
-    brand, model = (properties.get(f"ro.product.{name}") for name in ("manufacturer", "model"))
+    model = _model(properties)
     if model:
-        facts["board"] = f"{brand} {model}" if brand else model
+        facts["board"] = model
     facts.update(cpu_facts(sections.get("cpuinfo", "")))
     kernel = sections.get("kernel", "").strip()
     if kernel:

@@ -25,7 +25,7 @@ OWN_FAILURE: Final = 255
 
 _REASONS: Final = (
     (
-        "REMOTE HOST IDENTIFICATION HAS CHANGED",
+        "has changed and you have requested strict checking",
         "its host key is not the one that known_hosts has: another machine answers, or it was "
         "installed anew; if you know why, `ssh-keygen -R HOST` forgets the old key",
     ),
