@@ -10,11 +10,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from edgeocr.errors import EdgeOcrError, OptionError
-from edgeocr_benchmarks import environment
+from edgeocr_benchmarks import comparing, environment
 from edgeocr_benchmarks.accuracy import measure_accuracy
+from edgeocr_benchmarks.device_report import device_csv, device_report
+from edgeocr_benchmarks.device_results import DeviceResult
 from edgeocr_benchmarks.emulation import commands as emulation
 from edgeocr_benchmarks.engines import Engine, edgeocr_engine
-from edgeocr_benchmarks.errors import ResultFileError
+from edgeocr_benchmarks.html_page import html_page
 from edgeocr_benchmarks.instruction_report import instruction_report
 from edgeocr_benchmarks.instruction_results import InstructionResult
 from edgeocr_benchmarks.labels import read_labels
@@ -24,33 +26,40 @@ from edgeocr_benchmarks.report import accuracy_report, speed_report
 from edgeocr_benchmarks.results import (
     AccuracyResult,
     SpeedResult,
+    check_writable,
     read_result,
     timestamp,
     write_result,
+    write_text,
 )
 from edgeocr_benchmarks.speed import Schedule, measure_speed
+from edgeocr_benchmarks.targets import command as targets
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command.
 
     Returns:
-        0, or 2 after a known error, which is told in one line on stderr.
+        0, or 2 after a known error, which is told in one line on stderr; some commands have codes
+        of their own.
     """
     arguments = _parser().parse_args(argv)
     arguments.command_line = ("edgeocr-bench", *(sys.argv[1:] if argv is None else argv))
     try:
-        arguments.run(arguments)
+        return arguments.run(arguments) or 0
     except EdgeOcrError as error:
         print(f"edgeocr-bench: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        # Who read stdout has seen enough. Nor can what is left be flushed at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         return 130
-    return 0
 
 
 def _accuracy(arguments: argparse.Namespace) -> None:
-    _check_writable(arguments.out, arguments.readings)
+    check_writable(arguments.out, arguments.readings)
     engines = _engines(arguments)
     label_sets = [read_labels(source, limit=arguments.limit) for source in arguments.labels]
     if arguments.case != "auto":
@@ -76,7 +85,7 @@ def _accuracy(arguments: argparse.Namespace) -> None:
 
 
 def _speed(arguments: argparse.Namespace) -> None:
-    _check_writable(arguments.out, arguments.page_out)
+    check_writable(arguments.out, arguments.page_out)
     engines = _engines(arguments)
     with ExitStack() as stack:
         if arguments.image:
@@ -111,6 +120,7 @@ def _speed(arguments: argparse.Namespace) -> None:
 
 
 def _show(arguments: argparse.Namespace) -> None:
+    check_writable(arguments.csv, arguments.html)
     results = [read_result(path) for path in arguments.results]
     accuracy = [result for result in results if isinstance(result, AccuracyResult)]
     speed = [result for result in results if isinstance(result, SpeedResult)]
@@ -121,7 +131,16 @@ def _show(arguments: argparse.Namespace) -> None:
     if speed:
         print(speed_report(speed, against=arguments.against), end="")
     instructions = [result for result in results if isinstance(result, InstructionResult)]
-    if (accuracy or speed) and instructions:
+    devices = [result for result in results if isinstance(result, DeviceResult)]
+    if (accuracy or speed) and devices:
+        print()
+    if devices:
+        print(device_report(devices), end="")
+    if arguments.csv:
+        write_text(device_csv(devices), arguments.csv)
+    if arguments.html:
+        write_text(html_page(results), arguments.html)
+    if (accuracy or speed or devices) and instructions:
         print()
     if instructions:
         print(instruction_report(instructions), end="")
@@ -152,21 +171,6 @@ def _engines(arguments: argparse.Namespace) -> list[Engine]:
         if names.count(name) > 1:
             raise OptionError(f"two of the bundles are both {name!r}; measure one of them alone")
     return engines
-
-
-def _check_writable(*paths: Path | None) -> None:
-    """Before an hour of measuring, not after it."""
-    for path in paths:
-        if path is None:
-            continue
-        if path.is_dir():
-            raise ResultFileError(f"can't write {path}: it is a folder")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ResultFileError(f"can't write {path}: {error.strerror}") from error
-        if not os.access(path if path.exists() else path.parent, os.W_OK):
-            raise ResultFileError(f"can't write {path}: permission denied")
 
 
 def _positive(text: str) -> int:
@@ -269,6 +273,12 @@ def _parser() -> argparse.ArgumentParser:
         help="add differences of accuracy to this engine, image by image; ratios of speed are "
         "taken to it, else to the last engine",
     )
+    show.add_argument(
+        "--csv", type=Path, metavar="FILE", help="write every statistic of devices' results"
+    )
+    show.add_argument(
+        "--html", type=Path, metavar="FILE", help="write one page with plots and tables"
+    )
     show.set_defaults(run=_show)
 
     peer = commands.add_parser("peer", help="other engines, each in its own environment")
@@ -286,5 +296,7 @@ def _parser() -> argparse.ArgumentParser:
     listing = peer_commands.add_parser("list", help="list the peers that are known")
     listing.set_defaults(run=_peer_list)
 
+    targets.add_commands(commands)
+    comparing.add_commands(commands)
     emulation.add_commands(commands)
     return parser

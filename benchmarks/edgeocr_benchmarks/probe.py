@@ -25,7 +25,6 @@ from typing import Any, Final, Literal
 from edgeocr.bundle import Bundle
 from edgeocr.errors import EdgeOcrError, OptionError
 from edgeocr.processors import processors
-from edgeocr.whole_files import write_whole
 from edgeocr_benchmarks import environment
 from edgeocr_benchmarks.device_results import (
     PARTS,
@@ -46,10 +45,10 @@ from edgeocr_benchmarks.device_results import (
     Throughput,
 )
 from edgeocr_benchmarks.engines import bundle_sha256
-from edgeocr_benchmarks.errors import ProbeError, ResultFileError
-from edgeocr_benchmarks.json_records import as_json, parse_record
+from edgeocr_benchmarks.errors import ProbeError
+from edgeocr_benchmarks.json_records import parse_record
 from edgeocr_benchmarks.plan import PlannedBundle, PlannedImage, ProbePlan
-from edgeocr_benchmarks.results import timestamp
+from edgeocr_benchmarks.results import timestamp, write_result
 from edgeocr_benchmarks.worker_process import WorkerProcess
 
 STATE_EVERY_S: Final = 2.0
@@ -72,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         plan = ProbePlan.read(plan_file)
         result = Probe(plan, folder=plan_file.parent).measure()
-        _write(result, result_file)
+        write_result(result, result_file)
     except EdgeOcrError as error:
         print(f"edgeocr-bench: {error}", file=sys.stderr)
         return 2
@@ -83,14 +82,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     return 0
-
-
-def _write(result: DeviceResult, path: Path) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, as_json(result).encode())
-    except OSError as error:
-        raise ResultFileError(f"can't write the result {path}: {error.strerror}") from error
 
 
 @dataclass(slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from edgeocr_benchmarks.results import (
     TimedEngine,
     TimedRun,
 )
-from edgeocr_benchmarks.tables import markdown_table
+from edgeocr_benchmarks.tables import Table, markdown
 
 Counts = Any
 Ratio = tuple[float, float]
@@ -78,6 +78,13 @@ FIGURES: Final[Mapping[LabelKind, tuple[Figure, ...]]] = {
 
 
 def accuracy_report(results: Sequence[AccuracyResult], *, against: str | None = None) -> str:
+    """The tables of :func:`accuracy_tables` as Markdown."""
+    return "\n\n".join(map(markdown, accuracy_tables(results, against=against))) + "\n"
+
+
+def accuracy_tables(
+    results: Sequence[AccuracyResult], *, against: str | None = None
+) -> list[Table]:
     """One table a label set, engines as rows; then the differences to one engine.
 
     Args:
@@ -90,21 +97,26 @@ def accuracy_report(results: Sequence[AccuracyResult], *, against: str | None = 
             names = tuple(image.image for image in record.images)
             key = (record.name, record.kind, record.sha256, record.fold_case, names)
             groups.setdefault(key, []).append(record)
-    parts = []
-    for records in groups.values():
-        parts.append(_heading(records[0]))
-        parts.append(_set_table(records))
+    tables = [_set_table(records) for records in groups.values()]
     if against is not None:
         rows = [row for records in groups.values() for row in _differences(records, against)]
         if rows:
-            parts.append(f"### Difference to {against}, points, with 95 % interval over images")
-            parts.append(
-                markdown_table(("set", "engine", "figure", "difference", "interval"), rows)
+            tables.append(
+                Table(
+                    title=f"Difference to {against}, points, with 95 % interval over images",
+                    header=("set", "engine", "figure", "difference", "interval"),
+                    rows=rows,
+                )
             )
-    return "\n\n".join(parts) + "\n"
+    return tables
 
 
 def speed_report(results: Sequence[SpeedResult], *, against: str | None = None) -> str:
+    """The tables of :func:`speed_tables` as Markdown."""
+    return "\n\n".join(map(markdown, speed_tables(results, against=against))) + "\n"
+
+
+def speed_tables(results: Sequence[SpeedResult], *, against: str | None = None) -> list[Table]:
     """Medians per engine and thread count, and ratios to one of the engines.
 
     Args:
@@ -112,21 +124,22 @@ def speed_report(results: Sequence[SpeedResult], *, against: str | None = None) 
         against: name of the engine that ratios are taken to; None for the last one, which is
             the peer where there is one.
     """
-    parts = []
-    for result in results:
-        page = result.page
-        lines = "" if page.lines is None else f", {page.lines} lines"
-        machine = result.environment.get("cpu") or [result.environment.get("architecture", "?")]
-        parts.append(
-            f"### {page.name}, {page.width}x{page.height}{lines}; {', '.join(machine)}; "
-            f"{result.created}"
-        )
-        rows: list[Sequence[str]] = []
-        for run in result.runs:
-            named = [engine for engine in run.engines if engine.engine.name == against]
-            base = named[0] if named else run.engines[-1]
-            rows.extend(_timed_row(run, engine, base) for engine in run.engines)
-        header = (
+    return [_speed_table(result, against) for result in results]
+
+
+def _speed_table(result: SpeedResult, against: str | None) -> Table:
+    rows: list[Sequence[str]] = []
+    for run in result.runs:
+        named = [engine for engine in run.engines if engine.engine.name == against]
+        base = named[0] if named else run.engines[-1]
+        rows.extend(_timed_row(run, engine, base) for engine in run.engines)
+    page = result.page
+    lines = "" if page.lines is None else f", {page.lines} lines"
+    machine = result.environment.get("cpu") or [result.environment.get("architecture", "?")]
+    return Table(
+        title=f"{page.name}, {page.width}x{page.height}{lines}; {', '.join(machine)}; "
+        f"{result.created}",
+        header=(
             "threads",
             "engine",
             "warm page, ms",
@@ -137,20 +150,18 @@ def speed_report(results: Sequence[SpeedResult], *, against: str | None = None) 
             "ratio",
             "characters F",
             "page CER",
-        )
-        parts.append(markdown_table(header, rows))
-        doubts = [doubt for run in result.runs for doubt in _doubts(run)]
-        if doubts:
-            parts.append("\n".join(f"- Doubtful: {doubt}" for doubt in doubts))
-    return "\n\n".join(parts) + "\n"
+        ),
+        rows=rows,
+        notes=[f"Doubtful: {doubt}" for run in result.runs for doubt in _doubts(run)],
+    )
 
 
 def _heading(record: SetRecord) -> str:
     case = "case ignored" if record.fold_case else "case counts"
-    return f"### {record.name}: {len(record.images)} images, {record.kind}, {case}"
+    return f"{record.name}: {len(record.images)} images, {record.kind}, {case}"
 
 
-def _set_table(records: Sequence[SetRecord]) -> str:
+def _set_table(records: Sequence[SetRecord]) -> Table:
     figures = FIGURES[records[0].kind]
     rows = []
     for record in records:
@@ -160,7 +171,11 @@ def _set_table(records: Sequence[SetRecord]) -> str:
         cells = [_percent(_value(figure.ratio(total))) for figure in figures]
         rows.append((record.engine, *cells, f"{sampling.median(times):.1f}", str(failed)))
     titles = [figure.title for figure in figures]
-    return markdown_table(("engine", *titles, "median ms", "failed"), rows)
+    return Table(
+        title=_heading(records[0]),
+        header=("engine", *titles, "median ms", "failed"),
+        rows=rows,
+    )
 
 
 def _differences(records: Sequence[SetRecord], against: str) -> list[Sequence[str]]:

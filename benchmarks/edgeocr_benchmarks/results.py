@@ -12,6 +12,7 @@ History of the format:
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -178,17 +179,45 @@ def timestamp() -> str:
     return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def write_result(result: Result, path: Path) -> None:
-    """Writes a result, whole or not at all.
+def check_writable(*paths: Path | None) -> None:
+    """Before an hour of measuring, not after it.
+
+    Raises:
+        ResultFileError: one of the files can't be written.
+    """
+    for path in paths:
+        if path is None:
+            continue
+        if path.is_dir():
+            raise ResultFileError(f"can't write {path}: it is a folder")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ResultFileError(f"can't write {path}: {error.strerror}") from error
+        if not os.access(path if path.exists() else path.parent, os.W_OK):
+            raise ResultFileError(f"can't write {path}: permission denied")
+
+
+def write_text(text: str, path: Path) -> None:
+    """Writes a report, whole or not at all.
 
     Raises:
         ResultFileError: the file can't be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, as_json(result).encode())
+        write_whole(path, text.encode())
     except OSError as error:
-        raise ResultFileError(f"can't write the result {path}: {error.strerror}") from error
+        raise ResultFileError(f"can't write {path}: {error.strerror}") from error
+
+
+def write_result(result: Result, path: Path) -> None:
+    """Writes a result, whole or not at all.
+
+    Raises:
+        ResultFileError: the file can't be written.
+    """
+    write_text(as_json(result), path)
 
 
 def read_result(path: Path) -> Result:

@@ -170,6 +170,6 @@ def test_what_is_no_json_is_told(tmp_path: Path, content: str) -> None:
 
 def test_result_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "result.json").mkdir()
-    with pytest.raises(ResultFileError, match="can't write the result"):
+    with pytest.raises(ResultFileError, match=r"can't write .*result\.json: Is a directory"):
         write_result(ACCURACY, tmp_path / "result.json")
     assert [path.name for path in tmp_path.iterdir()] == ["result.json"]
