@@ -8,9 +8,7 @@ their own paths.
 
 from __future__ import annotations
 
-import os
 import shlex
-import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -84,61 +82,70 @@ class EmulatedBoard:
         """Where Python keeps what it has compiled."""
         return self.root.parent / "bytecode"
 
-    def command(self, *arguments: str | Path, plugin: str | None = None) -> list[str]:
+    def command(
+        self,
+        file: str | Path,
+        *arguments: str | Path,
+        shown_as: Path | None = None,
+        plugin: str = "",
+    ) -> list[str]:
+        """The command line that starts an aarch64 program on the board.
+
+        Args:
+            file: the program.
+            arguments: of the program.
+            shown_as: what it takes for its own path, if that is another.
+            plugin: of QEMU: the path of its library and its settings, separated by commas.
+        """
+        name = () if shown_as is None else ("-0", str(shown_as))
+        observed = ("-plugin", plugin) if plugin else ()
+        return [
+            program(EMULATOR),
+            *("-cpu", self.model.processor, "-L", str(self.prefix)),
+            *_ENVIRONMENT,
+            *name,
+            *observed,
+            str(file),
+            *map(str, arguments),
+        ]
+
+    def python_command(self, *arguments: str | Path, plugin: str = "") -> list[str]:
         """The command line that starts the board's Python.
 
         Args:
             arguments: of Python: a script, or ``-m`` and a module, and theirs.
-            plugin: of QEMU: the path of its library and its settings, separated by commas.
+            plugin: see :meth:`command`.
         """
-        observed = () if plugin is None else ("-plugin", plugin)
-        return [
-            program(EMULATOR),
-            *("-cpu", self.model.processor, "-L", str(self.prefix), "-0", str(self.python)),
-            *_ENVIRONMENT,
-            *observed,
-            *self._interpreter(),
-            *map(str, arguments),
-        ]
+        # A pyc file written beside a module would go astray: its folder exists in the prefix,
+        # the file doesn't, so QEMU creates it in this machine's folder of that name.
+        return self.command(
+            self.root / f"usr/bin/python{PYTHON}",
+            *("-X", f"pycache_prefix={self.bytecode}", *arguments),
+            shown_as=self.python,
+            plugin=plugin,
+        )
 
-    def run(
+    def run_python(
         self,
         *arguments: str | Path,
         environment: Mapping[str, str] | None = None,
-        plugin: str | None = None,
+        plugin: str = "",
     ) -> str:
         """Runs Python on the board to its end and returns what it printed.
 
         Args:
-            arguments: see :meth:`command`.
+            arguments: see :meth:`python_command`.
             environment: added to this process's own.
             plugin: see :meth:`command`.
 
         Raises:
             EmulationError: it failed; with the last rows that it wrote.
         """
-        done = subprocess.run(
-            self.command(*arguments, plugin=plugin),
-            env={**os.environ, **(environment or {})},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
+        return run(
+            self.python_command(*arguments, plugin=plugin),
+            doing=f"running {' '.join(map(str, arguments))} on {self.name}",
+            environment=environment,
         )
-        if done.returncode:
-            rows = (done.stderr or done.stdout).strip().splitlines()
-            raise EmulationError(
-                f"{arguments[0]} ended with {done.returncode} on {self.name}; it wrote: "
-                f"{' | '.join(rows[-3:]) or 'nothing'}"
-            )
-        return done.stdout
-
-    def _interpreter(self) -> list[str]:
-        # A pyc file written beside a module would go astray: its folder exists in the prefix,
-        # the file doesn't, so QEMU creates it in this machine's folder of that name.
-        python = self.root / f"usr/bin/python{PYTHON}"
-        return [str(python), "-X", f"pycache_prefix={self.bytecode}"]
 
 
 def prepare_board(name: str, *, cache: Path | None = None) -> EmulatedBoard:
@@ -195,7 +202,8 @@ def _python_command(board: EmulatedBoard) -> str:
     A virtual environment's Python is a link to the board's, and finds itself by that name.
     """
     return " ".join(
-        '"$0"' if part == str(board.python) else shlex.quote(part) for part in board.command()
+        '"$0"' if part == str(board.python) else shlex.quote(part)
+        for part in board.python_command()
     )
 
 

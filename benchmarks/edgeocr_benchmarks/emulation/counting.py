@@ -35,6 +35,7 @@ from edgeocr_benchmarks.emulation.stages import (
     run_stages,
     write_work,
 )
+from edgeocr_benchmarks.engines import bundle_sha256
 from edgeocr_benchmarks.instruction_results import (
     Agreement,
     BoardCounts,
@@ -109,7 +110,12 @@ def count_instructions(
         command=tuple(command),
         reference=platform.machine(),
         versions=_versions(),
-        bundle=_identity(opened),
+        bundle={
+            "name": opened.name,
+            "version": opened.version,
+            "precision": opened.precision,
+            "sha256": bundle_sha256(opened),
+        },
         page=CountedPage(
             name=page.name,
             width=width,
@@ -132,7 +138,7 @@ def run_on_board(board: EmulatedBoard, work: StageWork, *, cache: Path | None = 
         folder = Path(scratch)
         write_work(work, folder / "work.json")
         rows = folder / "regions.jsonl"
-        board.run(
+        board.run_python(
             *("-m", stages_module(), folder / "work.json", folder),
             environment={"PYTHONPATH": str(packages), "PYTHONHASHSEED": "0"},
             plugin=f"{library},out={rows}",
@@ -270,14 +276,4 @@ def _versions() -> dict[str, str]:
         "emulator": emulator.splitlines()[0],
         "debian": SUITE,
         **pinned,
-    }
-
-
-def _identity(bundle: Bundle) -> dict[str, Any]:
-    stages = bundle.stages
-    return {
-        "name": bundle.name,
-        "version": bundle.version,
-        "precision": bundle.precision,
-        "sha256": {"det": stages.det.sha256, "cls": stages.cls.sha256, "rec": stages.rec.sha256},
     }
