@@ -235,6 +235,12 @@ public final class Ocr implements Closeable {
             final OcrOptions options,
             final StageTimes times) {
         final TimedLine[] lines = new TimedLine[regions.size()];
+        if (threads == 1 || regions.size() < 2) {
+            for (int i = 0; i < lines.length; i++) {
+                lines[i] = readRegion(image, regions.get(i), options, times);
+            }
+            return Arrays.asList(lines);
+        }
         final ConcurrentLinkedQueue<Integer> waiting =
                 new ConcurrentLinkedQueue<>(longestFirst(regions));
         Callable<Void> work = new Callable<Void>() {
