@@ -66,7 +66,7 @@ def judge_sustained(result: DeviceResult, sustained: Sustained) -> Verdict:
 
     Throttling is no fault there, it is what is looked for; it becomes a doubt.
     """
-    found = _machine(result, sustained.cores, sustained.began_s, sustained.ended_s)
+    found = list(_machine(result, sustained.cores, sustained.began_s, sustained.ended_s))
     emulated = [(grave, reason) for grave, reason in found if reason.startswith("emulated")]
     other = [(False, reason) for _, reason in found if not reason.startswith("emulated")]
     return _verdict([*emulated, *other])

@@ -3,13 +3,30 @@
 import json
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
+
+from edgeocr_benchmarks.detection_metrics import PageCounts
+from edgeocr_benchmarks.device_results import (
+    BundleRun,
+    ColdStart,
+    DeviceResult,
+    DeviceRun,
+    Graph,
+    MeasuredBundle,
+    MeasuredImage,
+    OperatorCount,
+    PageSamples,
+    PageScore,
+    State,
+)
+from edgeocr_benchmarks.match_counts import MatchCounts
+from edgeocr_benchmarks.text_metrics import line_counts
 
 # Written from the documented calls of both versions. Beside an image, IMAGE.json holds the lines
 # that it "reads", or {"raise": message}, {"exit": status}, {"sleep": seconds}.
@@ -114,6 +131,7 @@ def stand_in(tmp_path: Path) -> StandIn:
 
 
 MakeImage = Callable[..., Path]
+MakeDeviceResult = Callable[..., DeviceResult]
 
 
 @pytest.fixture
@@ -147,3 +165,135 @@ def write_labels(tmp_path: Path) -> Callable[[Sequence[tuple[str, Any]]], Path]:
         return path
 
     return write
+
+
+def device_result(
+    *,
+    ms: Sequence[float] = (100.0,) * 12,
+    bundle: str = "edge",
+    threads: Sequence[int] = (1,),
+    pages: Sequence[tuple[str, int, int]] = (("page", 20, 736 * 992),),
+    environment: Mapping[str, Any] | None = None,
+    states: Sequence[State] = (State(at_s=0.0, facts={}), State(at_s=99.0, facts={})),
+    **changes: Any,
+) -> DeviceResult:
+    """A result whose reads take ``ms``, nine tenths of it in the networks.
+
+    Args:
+        ms: total of every round.
+        bundle: name of the only bundle.
+        threads: one run each.
+        pages: (name, lines, pixels of the detector) each; pixels are rows of 32.
+        environment: of the result.
+        states: of the machine; the runs last from 10 s to 90 s.
+        changes: fields of the result.
+    """
+    samples = {
+        key: tuple(value * share for value in ms)
+        for key, share in {
+            "load": 0.02,
+            "det.pre": 0.02,
+            "det.inference": 0.4,
+            "det.post": 0.02,
+            "crop": 0.01,
+            "cls.pre": 0.0,
+            "cls.inference": 0.1,
+            "cls.post": 0.0,
+            "rec.pre": 0.01,
+            "rec.inference": 0.4,
+            "rec.post": 0.01,
+            "total": 1.0,
+        }.items()
+    }
+    start = ColdStart(
+        import_ms=300.0,
+        load_ms=50.0,
+        first_ms=150.0,
+        start_to_text_ms=520.0,
+        loaded_bytes=80_000_000,
+        peak_bytes=120_000_000,
+        pss_bytes=100_000_000,
+    )
+    runs = tuple(
+        DeviceRun(
+            threads=count,
+            limit_side=None,
+            cores=(3,),
+            began_s=10.0,
+            ended_s=90.0,
+            bundles=(
+                BundleRun(
+                    bundle=bundle,
+                    warm_up_ms=(150.0,),
+                    pages=tuple(
+                        PageSamples(
+                            image=name,
+                            lines=lines,
+                            shapes={f"det 32x{pixels // 32}": 1, "rec 48x320": lines},
+                            ms=samples,
+                            cpu_ms=samples["total"],
+                        )
+                        for name, lines, pixels in pages
+                    ),
+                    cold=(start, start),
+                ),
+            ),
+        )
+        for count in threads
+    )
+    counts = MatchCounts(expected=100, found=100, matched=95)
+    fields: dict[str, Any] = {
+        "created": "2025-01-02T03:04:05Z",
+        "command": ("edgeocr-bench", "run"),
+        "target": "local",
+        "app": "python",
+        "versions": {"edgeocr": "0.1.0"},
+        "environment": {"architecture": "aarch64", "cpu": ["4 x Cortex-A76"], "cpus": 4}
+        if environment is None
+        else environment,
+        "states": tuple(states),
+        "images": tuple(
+            MeasuredImage(name=name, width=992, height=736, sha256=f"{name}00", lines=lines)
+            for name, lines, _ in pages
+        ),
+        "bundles": (
+            MeasuredBundle(
+                name=bundle,
+                bundle="ppocrv4",
+                version="1",
+                precision="int8",
+                bytes={"det": 1_000_000, "cls": 200_000, "rec": 3_000_000, "charset": 30_000},
+                sha256={},
+                graphs=(
+                    Graph(
+                        stage="rec",
+                        shape="48x320",
+                        partitions=1,
+                        operators=(
+                            OperatorCount(kind="CONV_2D", count=30, delegated=29, macs=500_000_000),
+                        ),
+                    ),
+                ),
+            ),
+        ),
+        "runs": runs,
+        "stages": (),
+        "throughput": (),
+        "sustained": (),
+        "readings": (),
+        "scores": tuple(
+            PageScore(
+                bundle=bundle,
+                image=name,
+                page=PageCounts(detection=counts, end_to_end=counts, characters=counts),
+                text=line_counts("abcd", "abce", fold_case=False),
+            )
+            for name, _, _ in pages
+        ),
+    }
+    return DeviceResult(**{**fields, **changes})
+
+
+@pytest.fixture
+def make_device_result() -> MakeDeviceResult:
+    return device_result
