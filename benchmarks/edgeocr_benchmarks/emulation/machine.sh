@@ -56,5 +56,5 @@ command=$EDGEOCR_COMMAND
 unset EDGEOCR_COMMAND EDGEOCR_BOARD_FOLDERS EDGEOCR_IN_NAMESPACE SSH_ORIGINAL_COMMAND
 unset LD_LIBRARY_PATH LD_PRELOAD PYTHONHOME
 export QEMU_CPU="$processor" EDGEOCR_EMULATED=qemu-user OPENBLAS_NUM_THREADS=1
-export PYTHONPYCACHEPREFIX="$bytecode" HOME=/root PATH=/usr/local/bin:/usr/bin:/bin
+export PYTHONPYCACHEPREFIX="$bytecode" HOME=/root PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin
 exec chroot "$machine" /bin/sh -c 'cd && exec /bin/sh -c "$1"' sh "$command"
