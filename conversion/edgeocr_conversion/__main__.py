@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from edgeocr_conversion.sources import (
     OrientationSettings,
     RecognitionSettings,
     Shape,
+    Stage,
     StageSettings,
     official_bundle,
 )
@@ -38,8 +40,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_ERROR
     except ModuleNotFoundError as missing:
         # The commands import their libraries themselves, when they run.
+        extra = "train" if missing.name == "torch" else "convert"
         print(
-            f"edgeocr-convert: {missing.name} is not installed: pip install 'edgeocr[convert]'",
+            f"edgeocr-convert: {missing.name} is not installed: pip install 'edgeocr[{extra}]'",
             file=sys.stderr,
         )
         return EXIT_ERROR
@@ -101,6 +104,53 @@ def _parser() -> argparse.ArgumentParser:
     _add_model_options(onnx)
     _add_scheme_options(onnx)
     onnx.set_defaults(run=_onnx)
+
+    checkpoint = commands.add_parser(
+        "checkpoint",
+        help="convert checkpoints of edgeocr-train that were trained or calibrated as integers",
+        description="Converts checkpoints whose networks were prepared for integers, with the "
+        "very scales that were trained, and writes a bundle. A checkpoint says itself which stage "
+        "it is for; stages without one come from the bundle --into.",
+    )
+    checkpoint.add_argument(
+        "checkpoints",
+        metavar="CHECKPOINT",
+        type=Path,
+        nargs="+",
+        help="best.pt of a run such as cls_pact, or a file from `edgeocr-train quantize`",
+    )
+    checkpoint.add_argument(
+        "--into", metavar="BUNDLE", type=Path, help="bundle that gives the other stages"
+    )
+    checkpoint.add_argument("--name", help="of the bundle (default: that of --into, or edgeocr)")
+    checkpoint.add_argument(
+        "--recipe",
+        metavar="RECIPE",
+        help="of a single checkpoint, as `edgeocr-train` takes it, where it is none of its own",
+    )
+    checkpoint.add_argument(
+        "--data-root",
+        metavar="DIR",
+        default="data",
+        help="folder of what the recipes name, such as charsets (default: data)",
+    )
+    checkpoint.add_argument(
+        "--shape",
+        metavar="HxW",
+        type=_shape,
+        action="append",
+        dest="shapes",
+        default=[],
+        help="input shape in pixels, of a single checkpoint; repeat it for several",
+    )
+    checkpoint.add_argument(
+        "--charset",
+        metavar="FILE",
+        type=Path,
+        help="dictionary of a recogniser, one character a line (default: the recipe's)",
+    )
+    _add_conversion_options(checkpoint)
+    checkpoint.set_defaults(run=_checkpoint)
 
     sensitivity = commands.add_parser(
         "sensitivity",
@@ -279,6 +329,48 @@ def _onnx(arguments: argparse.Namespace) -> None:
             ),
             charset_file=arguments.charset,
             scheme=QuantizationScheme(float_layers=arguments.float_layers),
+            progress=bars.show,
+        )
+    print(conversion.to_text())
+
+
+def _checkpoint(arguments: argparse.Namespace) -> None:
+    from edgeocr_conversion.bundle_conversion import ConversionOptions, OnnxModel, convert_trained
+    from edgeocr_conversion.checkpoints import checkpoint_model
+
+    if len(arguments.checkpoints) > 1 and (arguments.shapes or arguments.recipe):
+        raise ConversionError("--shape and --recipe are for a single checkpoint")
+    base = None if arguments.into is None else Bundle.open(arguments.into)
+    models: dict[Stage, OnnxModel] = {}
+    charset: tuple[str, ...] | None = None
+    with tempfile.TemporaryDirectory(prefix="edgeocr-") as folder, _Bars() as bars:
+        for path in arguments.checkpoints:
+            loaded = checkpoint_model(
+                path,
+                Path(folder),
+                recipe_name=arguments.recipe,
+                data_root=arguments.data_root,
+                charset_file=arguments.charset,
+                shapes=arguments.shapes,
+            )
+            if loaded.stage in models:
+                raise ConversionError(f"{path} is a second model for {loaded.stage}")
+            models[loaded.stage] = loaded.model
+            charset = charset or loaded.charset
+        if arguments.charset is not None and "rec" not in models:
+            raise ConversionError("--charset is for recognisers, and none is among the checkpoints")
+        conversion = convert_trained(
+            models,
+            name=arguments.name or (base.name if base else "edgeocr"),
+            charset=charset,
+            base=base,
+            out=arguments.out,
+            options=ConversionOptions(
+                calibration=arguments.calibration,
+                models=arguments.models,
+                max_loss=arguments.max_loss,
+                threads=arguments.threads,
+            ),
             progress=bars.show,
         )
     print(conversion.to_text())

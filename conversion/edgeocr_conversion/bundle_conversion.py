@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from edgeocr import Bundle, Ocr
 from edgeocr.bundle import Stages
 from edgeocr.version import __version__
+from edgeocr_conversion.bias_correction import bias_shifts, shift_biases
 from edgeocr_conversion.bundle_writer import (
     Precision,
     check_target,
@@ -62,6 +63,8 @@ from edgeocr_conversion.sources import (
     charset_of,
     obtain,
 )
+from edgeocr_conversion.trained_ranges import quantize_as_trained
+from edgeocr_training.compression.quantization.range_table import RangeTable
 
 STAGES: Final[tuple[Stage, ...]] = ("det", "cls", "rec")
 DEFAULT_MAX_LOSS: Final = 1.0
@@ -70,6 +73,10 @@ RESIZED_BY: Final = 64
 """Pixels by which a model is converted larger, to see what in it depends on its size."""
 CHANNEL_SAMPLES: Final = 24
 """Calibration samples that the ranges of single channels are measured on."""
+CORRECTION_SAMPLES: Final = 24
+"""Calibration samples that biases are corrected on: a model runs on them once for each layer."""
+CORRECTION_SIDE: Final = 416
+"""Pixels that are taken of a page for that, either way."""
 
 _SAMPLES: Final[Mapping[Stage, Callable[[Ocr, Sequence[TextImage]], Iterator[StageSample]]]] = {
     "det": detector_samples,
@@ -87,7 +94,9 @@ class OnnxModel:
     origin: Mapping[str, Any]
     """What bundle.json states of where it comes from."""
     scheme: QuantizationScheme = field(default_factory=QuantizationScheme)
-    """For INT8."""
+    """For INT8, where nothing was trained."""
+    trained: RangeTable | None = None
+    """Scales that were trained; nothing is calibrated then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,6 +243,55 @@ def convert_stage(
     return job.run(out)
 
 
+def convert_trained(
+    models: Mapping[Stage, OnnxModel],
+    *,
+    name: str,
+    charset: tuple[str, ...] | None,
+    base: Bundle | None,
+    out: Path,
+    options: ConversionOptions,
+    progress: Progress = no_progress,
+) -> Conversion:
+    """Convert models whose scales were trained, and write a bundle with them.
+
+    Args:
+        models: by the stages that they are for.
+        name: of the bundle.
+        charset: of the recogniser among them; None without one.
+        base: gives the stages, and the charset, that are not there; None where all are.
+        out: folder of the bundle.
+        options: the precision is int8.
+        progress: told of what is done.
+
+    Raises:
+        ConversionError: a stage is missing, or a model cannot be converted or loses too much.
+    """
+    check_target(out)
+    missing = [stage for stage in STAGES if stage not in models]
+    if missing and base is None:
+        raise ConversionError(
+            f"there is no model for {' and '.join(missing)}: name a checkpoint of it too, or a "
+            "bundle that has it by --into"
+        )
+    if missing and base is not None and base.precision != options.precision:
+        raise ConversionError(
+            f"{base.location} is {base.precision}: a stage of {options.precision} cannot go into it"
+        )
+    characters = charset if charset is not None or base is None else base.charset()
+    assert characters is not None, "a recogniser has a charset"
+    job = ConversionJob(
+        name=name,
+        licence="Apache-2.0" if base is None else base.licence,
+        models=models,
+        charset=characters,
+        base=base if missing else None,
+        options=options,
+        progress=progress,
+    )
+    return job.run(out)
+
+
 def stage_job(
     stage: Stage,
     onnx_model: Path,
@@ -326,11 +384,29 @@ class ConversionJob:
             elif self.options.precision == "int8":
                 converted = {}
                 for stage, model in self.models.items():
+                    if model.trained is not None:
+                        converted[stage] = {
+                            name: quantize_as_trained(path, model.path, model.trained)
+                            for name, path in floats[stage].parts.items()
+                        }
+                        quantization[stage] = {"ranges": "trained"}
+                        continue
                     calibrated = self._calibrated(stage, original, images, work)
-                    converted[stage] = {
+                    integers = {
                         name: quantize(path, calibrated.observation, model.scheme)
                         for name, path in calibrated.parts.items()
                     }
+                    if model.scheme.bias_correction:
+                        self.progress(f"Correcting {stage}", 0, 1)
+                        shifts = bias_shifts(
+                            calibrated.parts[calibrated.observed],
+                            integers[calibrated.observed],
+                            _correction_samples(calibrated.samples, freedom[stage]),
+                        )
+                        for quantized in integers.values():
+                            shift_biases(quantized, shifts)
+                        self.progress(f"Correcting {stage}", 1, 1)
+                    converted[stage] = integers
                     quantization[stage] = {
                         **_scheme_record(model.scheme),
                         "calibration": images.record(),
@@ -548,6 +624,21 @@ def _rewritten(path: Path, height: int, width: int) -> Graph:
     graph = Graph.load(path, height=height, width=width)
     rewrite_for_xnnpack(graph)
     return graph
+
+
+def _correction_samples(
+    samples: Sequence[NDArray[np.float32]], freedom: Freedom
+) -> list[NDArray[np.float32]]:
+    """Some of the samples; the middle of each, if the model takes any size."""
+    chosen = samples[:: -(-len(samples) // CORRECTION_SAMPLES)]
+    if not (freedom.height and freedom.width):
+        return list(chosen)
+    tops = [max((sample.shape[1] - CORRECTION_SIDE) // 2, 0) for sample in chosen]
+    lefts = [max((sample.shape[2] - CORRECTION_SIDE) // 2, 0) for sample in chosen]
+    return [
+        np.ascontiguousarray(sample[:, top : top + CORRECTION_SIDE, left : left + CORRECTION_SIDE])
+        for sample, top, left in zip(chosen, tops, lefts, strict=True)
+    ]
 
 
 def _scheme_record(scheme: QuantizationScheme) -> dict[str, Any]:

@@ -34,8 +34,11 @@ from edgeocr_conversion.observation import Observation
 from edgeocr_conversion.quantization import quantize_within
 from edgeocr_conversion.ranges import Range
 from edgeocr_conversion.scheme import QuantizationScheme
-from edgeocr_training.compression.quantization.affine import AffineQuantization
-from edgeocr_training.compression.quantization.integer_arithmetic import constant
+from edgeocr_training.compression.quantization.affine import (
+    CONSTANT_3,
+    HIGHEST,
+    AffineQuantization,
+)
 from edgeocr_training.compression.quantization.range_table import RangeTable
 
 MOVES: Final = frozenset(
@@ -233,6 +236,11 @@ def _put_weights(
 ) -> None:
     """Integer weights and biases of every layer, and the constants of additions."""
     floats = _float_layers(tree)
+    constants = {
+        tensor.name.decode(): constant_value(tree, tensor)
+        for subgraph in tree.subgraphs
+        for tensor in subgraph.tensors
+    }
     for subgraph in quantized.subgraphs:
         for operator in subgraph.operators:
             kind = operator_name(quantized, operator)
@@ -247,7 +255,7 @@ def _put_weights(
                 for index in operator.inputs:
                     tensor = subgraph.tensors[index]
                     if is_constant(quantized, tensor):
-                        _put_constant(quantized, tensor)
+                        _put_constant(quantized, tensor, constants.get(tensor.name.decode()))
 
 
 def _float_layers(
@@ -287,7 +295,7 @@ def _put_layer(
             f"{name} has {weights.shape[3 if depthwise else 0]} outputs, trained were {len(scales)}"
         )
     spread = scales if depthwise else scales.reshape(-1, *([1] * (weights.ndim - 1)))
-    steps = np.clip(np.rint(weights.astype(np.float64) / spread), -127, 127).astype(np.int8)
+    steps = np.clip(np.rint(weights.astype(np.float64) / spread), -HIGHEST, HIGHEST).astype(np.int8)
     _put_data(quantized, tensor, steps)
     tensor.quantization.scale = scales
     tensor.quantization.zeroPoint = np.zeros(len(scales), np.int64)
@@ -302,18 +310,14 @@ def _put_layer(
     target.quantization.zeroPoint = np.zeros(len(scales), np.int64)
 
 
-def _put_constant(quantized: Model, tensor: Any) -> None:
-    value = constant_value(quantized, tensor)
-    assert value is not None
-    real = float(
-        (value.reshape(-1)[0] - tensor.quantization.zeroPoint[0]) * tensor.quantization.scale[0]
-    )
-    if value.size != 1 or real <= 0:
-        raise ConversionError(f"{tensor.name.decode()}: no constant that training knows of")
-    steps, quantization = constant(round(real, 3))
-    _put_data(quantized, tensor, steps.reshape(value.shape))
-    tensor.quantization.scale = np.array([quantization.scale], np.float32)
-    tensor.quantization.zeroPoint = np.array([quantization.zero_point], np.int64)
+def _put_constant(quantized: Model, tensor: Any, original: NDArray[np.float32] | None) -> None:
+    """That of relu6(x + 3); every other one went into weights."""
+    if original is None or original.size != 1 or float(original.reshape(-1)[0]) != 3:
+        raise ConversionError(f"{tensor.name.decode()} is no constant that training knows of")
+    steps = np.full(tensor_shape(tensor), HIGHEST, np.int8)
+    _put_data(quantized, tensor, steps)
+    tensor.quantization.scale = np.array([CONSTANT_3.scale], np.float32)
+    tensor.quantization.zeroPoint = np.array([CONSTANT_3.zero_point], np.int64)
 
 
 def _put_data(quantized: Model, tensor: Any, values: NDArray[Any]) -> None:

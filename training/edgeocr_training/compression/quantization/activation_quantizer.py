@@ -16,7 +16,7 @@ point so that 0 is represented exactly.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
@@ -27,6 +27,8 @@ from edgeocr_training.compression.quantization.affine import (
     HIGHEST,
     LOWEST,
     AffineQuantization,
+)
+from edgeocr_training.compression.quantization.fake_quantization import (
     affine_parameters,
 )
 from edgeocr_training.compression.quantization.histogram import Histogram
@@ -36,6 +38,9 @@ Form: TypeAlias = Literal["asymmetric", "symmetric"]
 Mode: TypeAlias = Literal["float", "observe", "quantize"]
 """Leave values as they are; the same, and count them; round them."""
 
+_RECORD: Final = "symmetric"
+_NO_CLIP: Final = 1e30
+"""Not infinity: an average of weights would make no number of it."""
 MOVING_RATE: Final = 0.9
 """Of the average of the extremes, as in PaddleSlim."""
 
@@ -69,6 +74,7 @@ class ActivationQuantizer(nn.Module):
     low: Tensor
     high: Tensor
     observed: Tensor
+    """Whether there is a range."""
     symmetric: Tensor
     """A record of the form, for whoever reads a checkpoint."""
 
@@ -88,19 +94,21 @@ class ActivationQuantizer(nn.Module):
         """
         super().__init__()
         self._floor, self._ceiling = floor, ceiling
-        self._clips = config.clip
         self._is_symmetric = config.form == "symmetric"
         learns_beta = config.clip and not self._is_symmetric and floor is None
-        start = torch.tensor(float(config.initial_clip))
+        start = torch.tensor(config.initial_clip if config.clip else _NO_CLIP)
         self.alpha = nn.Parameter(start.clone(), requires_grad=config.clip)
         self.beta = nn.Parameter(start.clone(), requires_grad=learns_beta)
         self.register_buffer("low", torch.zeros(()))
         self.register_buffer("high", torch.zeros(()))
         self.register_buffer("observed", torch.tensor(False))
-        self.register_buffer("symmetric", torch.tensor(self._is_symmetric))
+        self.register_buffer(_RECORD, torch.tensor(self._is_symmetric))
         self.mode: Mode = "quantize"
         self.name = "an activation"
         """Within the network; whoever prepares it sets this."""
+        self.shared_by = 1
+        """Activations in a step that have this range together."""
+        self._seen: list[tuple[Tensor, Tensor]] = []
         self.histogram: Histogram | None = None
         """Of what was seen in the mode "observe"."""
 
@@ -130,14 +138,13 @@ class ActivationQuantizer(nn.Module):
 
     def clip(self, x: Tensor) -> Tensor:
         """PACT's clip alone: every value is x, or one of both ends."""
-        if self._clips:
-            # The paper's sum of magnitudes has this value and this gradient, in three more passes.
-            if self._is_symmetric:
-                x = torch.clamp(x, -self.alpha, self.alpha)
-            elif self._floor is None:
-                x = torch.clamp(x, -self.beta, self.alpha)
-            else:
-                x = torch.clamp(x, max=self.alpha)
+        # The paper's sum of magnitudes has this value and this gradient, in three more passes.
+        if self._is_symmetric:
+            x = torch.clamp(x, -self.alpha, self.alpha)
+        elif self._floor is None:
+            x = torch.clamp(x, -self.beta, self.alpha)
+        else:
+            x = torch.clamp(x, max=self.alpha)
         return x.clamp(self._floor, self._ceiling) if self._bound else x
 
     @property
@@ -166,12 +173,20 @@ class ActivationQuantizer(nn.Module):
         return self._floor is not None or self._ceiling is not None
 
     def _follow(self, clipped: Tensor) -> None:
-        low, high = torch.aminmax(clipped)
+        self._seen.append(torch.aminmax(clipped))
+        lows, highs = zip(*self._seen, strict=True)
+        complete = len(self._seen) == self.shared_by
+        # Until there is a range, that of a part is one.
         first = ~self.observed
-        for average, value in ((self.low, low), (self.high, high)):
-            moved = MOVING_RATE * average + (1 - MOVING_RATE) * value
+        for average, value in (
+            (self.low, torch.stack(lows).amin()),
+            (self.high, torch.stack(highs).amax()),
+        ):
+            moved = MOVING_RATE * average + (1 - MOVING_RATE) * value if complete else average
             average.copy_(torch.where(first, value, moved))
-        self.observed.fill_(True)
+        if complete:
+            self._seen.clear()
+            self.observed.fill_(True)
 
     def _missing(self) -> str:
         return (
@@ -206,7 +221,7 @@ def quantizers(network: nn.Module) -> Iterator[tuple[str, ActivationQuantizer]]:
 
 def clip_penalty(network: nn.Module, config: QuantizationConfig) -> Tensor:
     """``clip_l2 / 2`` times the squares of all learnt clips, whose gradient is clip_l2 alpha."""
-    clips = [
+    clips: list[Tensor] = [
         clip
         for _, quantizer in quantizers(network)
         for clip in (quantizer.alpha, quantizer.beta)
@@ -215,3 +230,11 @@ def clip_penalty(network: nn.Module, config: QuantizationConfig) -> Tensor:
     if not clips:
         return next(network.parameters()).new_zeros(())
     return config.clip_l2 / 2 * torch.stack(clips).square().sum()
+
+
+def recorded_config(tensors: Mapping[str, Tensor]) -> QuantizationConfig | None:
+    """The form that the tensors of a prepared network were made with; None for a float one's."""
+    forms = {bool(value) for name, value in tensors.items() if name.endswith(f".{_RECORD}")}
+    if not forms:
+        return None
+    return QuantizationConfig(form="symmetric" if True in forms else "asymmetric")

@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from edgeocr_training.compression.quantization.affine import (
+    CONSTANT_3,
     HIGHEST,
     LOWEST,
     AffineQuantization,
@@ -107,25 +108,19 @@ def add(
     ratios = [np.float32(term.scale) / np.float32(result.scale) for term in (first, second)]
     _, exponent = np.frexp(max(ratios))
     shift = _MULTIPLIER_BITS - (int(exponent) - 1)
-    multiplied = np.int64(1) << (shift - 1)
+    multiplied: NDArray[np.int64] = np.full((), 1 << (shift - 1), np.int64)
     for values, term, ratio in ((x, first, ratios[0]), (y, second, ratios[1])):
         multiplier = int(np.rint(np.ldexp(np.float64(ratio), shift)))
         multiplied = multiplied + (values.astype(np.int64) - term.zero_point) * multiplier
     shifted = (multiplied >> shift) + result.zero_point
-    return np.clip(shifted, low, high).astype(np.int8)
+    return np.asarray(np.clip(shifted, low, high), np.int8)
 
 
 def open_gate(x: Int8, source: AffineQuantization, result: AffineQuantization) -> Int8:
-    """relu6(x + 3), where 3 is an integer, too, see :func:`constant`."""
-    three, quantization = constant(3.0)
+    """relu6(x + 3), where 3 is an integer, too."""
+    three, quantization = np.array(HIGHEST, np.int8), CONSTANT_3
     limits = quantize(np.array([0.0, 6.0]), result)
     return add(x, source, three, quantization, result, low=int(limits[0]), high=int(limits[1]))
-
-
-def constant(value: float) -> tuple[Int8, AffineQuantization]:
-    """A positive scalar as ai-edge-quantizer stores it: 127 steps of a 127th of it."""
-    scale = float(np.float32(value / HIGHEST))
-    return np.array(HIGHEST, np.int8), AffineQuantization(scale=scale, zero_point=0)
 
 
 def multiply(
@@ -156,7 +151,7 @@ def sigmoid(x: Int8, source: AffineQuantization, result: AffineQuantization) -> 
     values = np.float32(1) / (np.float32(1) + np.exp(-reals))
     steps = np.rint(values / np.float32(result.scale)) + result.zero_point
     table = np.clip(steps, LOWEST, HIGHEST).astype(np.int8)
-    return table[x.astype(np.int16) - LOWEST]
+    return np.asarray(table[x.astype(np.int16) - LOWEST])
 
 
 def depth_to_space(x: Int8) -> Int8:

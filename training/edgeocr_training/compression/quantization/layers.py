@@ -24,6 +24,8 @@ from edgeocr_training.compression.quantization.affine import (
     UNIT,
     UP_TO_6,
     AffineQuantization,
+)
+from edgeocr_training.compression.quantization.fake_quantization import (
     fake_quantize_rows,
 )
 from edgeocr_training.models.activations import HardSigmoid
@@ -101,7 +103,7 @@ class QuantizedWeights(QuantizedLayer):
         weights_RT, bias_R = self.folded()
         if self.mode == "quantize":
             weights_RT = fake_quantize_rows(weights_RT)
-        y = self._apply(x, weights_RT, bias_R)
+        y = self._linear(x, weights_RT, bias_R)
         match self.function:
             case "hard_swish":
                 argument = self.argument(y)
@@ -136,7 +138,7 @@ class QuantizedWeights(QuantizedLayer):
         rounded: Tensor = self.output(y)
         return rounded
 
-    def _apply(self, x: Tensor, weights_RT: Tensor, bias_R: Tensor) -> Tensor:
+    def _linear(self, x: Tensor, weights_RT: Tensor, bias_R: Tensor) -> Tensor:
         layer = self.layer
         if isinstance(layer, nn.Linear):
             return F.linear(x, weights_RT, bias_R)
@@ -148,8 +150,8 @@ class QuantizedWeights(QuantizedLayer):
             x,
             weights_RT.reshape(layer.weight.shape),
             bias_R,
-            stride=layer.stride,  # type: ignore[arg-type]
-            padding=layer.padding,  # type: ignore[arg-type]
+            stride=layer.stride,
+            padding=layer.padding,
             groups=layer.groups,
         )
 

@@ -23,7 +23,6 @@ from edgeocr_training.compression.quantization.affine import (
     UNIT,
     UP_TO_6,
     AffineQuantization,
-    row_scales,
 )
 from edgeocr_training.compression.quantization.device_graph import (
     ADD_RATIOS,
@@ -43,6 +42,9 @@ from edgeocr_training.compression.quantization.device_graph import (
     Repeat,
     Sigmoid,
     check_scales,
+)
+from edgeocr_training.compression.quantization.fake_quantization import (
+    row_scales,
 )
 from edgeocr_training.compression.quantization.layers import (
     QuantizedAdd,
@@ -82,7 +84,7 @@ def convert(student: nn.Module) -> DeviceGraph:
             "or calibrate it (edgeocr-train quantize)"
         )
     output, layout = _form_of(student)
-    network = _Deployed(student)
+    network = Deployed(student)
     graph = LayerTracer().trace(network)
     lowering = _Lowering(
         dict(network.named_modules()), pooled_rows=_rows_that_are_pooled(student, network)
@@ -103,8 +105,11 @@ def _form_of(student: nn.Module) -> tuple[str, Layout]:
             return LOGITS, "vector"
 
 
-class _Deployed(nn.Module):
-    """What of a student is computed on a device, without the checks of shapes."""
+class Deployed(nn.Module):
+    """What a device computes of a student, image to output, sharing its weights.
+
+    The checks of shapes, which can't be traced, are left out.
+    """
 
     def __init__(self, student: nn.Module) -> None:
         super().__init__()
@@ -127,7 +132,7 @@ def _parts_of(student: nn.Module) -> tuple[nn.Module, nn.Module, nn.Module]:
     raise QuantizationError(f"a {type(student).__name__} is no detector, recogniser or classifier")
 
 
-def _rows_that_are_pooled(student: nn.Module, network: _Deployed) -> int:
+def _rows_that_are_pooled(student: nn.Module, network: Deployed) -> int:
     """Of the map before a RowPool; 2 where there is none."""
     rows = 2
 
@@ -203,13 +208,16 @@ class _Lowering:
         self._operations[operation.name] = operation
         return _Value(name=operation.name, factor=factor)
 
+    def _value(self, argument: Any) -> _Value:
+        return self._values[argument]
+
     def _quantization(self, value: _Value) -> AffineQuantization:
         return self._operations[value.name].quantization
 
     def _module(self, node: fx.Node, module: nn.Module) -> _Value:
         if isinstance(module, QuantizedImage):
             return self._add(Image(name="x", sources=(), quantization=module.output.quantization))
-        arguments = [self._values[argument] for argument in node.args]  # type: ignore[index]
+        arguments = [self._value(argument) for argument in node.args]
         match module:
             case QuantizedWeights():
                 return self._weights(module, arguments[0], self._addend_factor(node))
@@ -376,25 +384,25 @@ class _Lowering:
     def _moved(self, node: fx.Node) -> _Value:
         """Functions and methods that change no value."""
         if node.op == "call_method":
-            return self._values[node.args[0]]  # type: ignore[index]  # views, and .float()
+            return self._value(node.args[0])  # views, and .float()
         if node.target is F.interpolate:
             factor = node.kwargs.get("scale_factor")
             if node.kwargs.get("mode") != "nearest" or factor not in (2, 4, 8):
                 raise QuantizationError(f"{node.name}: no resizing but by repeating pixels")
             return self._move(
-                self._values[node.args[0]],
+                self._value(node.args[0]),
                 Repeat,
                 name=node.name,
-                factor=int(factor),  # type: ignore[index, arg-type]
+                factor=int(factor),  # type: ignore[arg-type]
             )
         if node.target is torch.cat:
             return self._concatenation(node)
         if node.target is torch.flatten:
-            return self._values[node.args[0]]  # type: ignore[index]
+            return self._value(node.args[0])
         raise QuantizationError(f"{node.name}: {node.target} has no integer form")
 
     def _concatenation(self, node: fx.Node) -> _Value:
-        terms = [self._values[term] for term in node.args[0]]  # type: ignore[union-attr]
+        terms = [self._value(term) for term in node.args[0]]  # type: ignore[union-attr]
         if len({term.factor for term in terms}) != 1:
             raise QuantizationError(f"{node.name} joins a hard-swish and something else")
         return self._add(

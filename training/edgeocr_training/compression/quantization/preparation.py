@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
 from edgeocr_training.compression.quantization.activation_quantizer import (
+    ActivationQuantizer,
     QuantizationConfig,
     quantizers,
 )
@@ -25,6 +26,8 @@ from edgeocr_training.compression.quantization.affine import (
     HIGHEST,
     LOWEST,
     AffineQuantization,
+)
+from edgeocr_training.compression.quantization.fake_quantization import (
     affine_parameters,
 )
 from edgeocr_training.compression.quantization.layers import (
@@ -210,6 +213,9 @@ class _Rewriting:
                     self._method(node)
                 case "get_attr":
                     raise self._unsupported(node, f"the tensor {node.target}")
+        for node in self.graph.nodes:
+            if node.target is torch.cat:
+                self._share_range(node)
 
     def _module(self, node: fx.Node) -> None:
         if node.target in self.layers:
@@ -286,6 +292,29 @@ class _Rewriting:
         elif node.target not in _MOVING_METHODS:
             raise self._unsupported(node, f"Tensor.{node.target}")
 
+    def _share_range(self, concatenation: fx.Node) -> None:
+        """Everything that is concatenated has one scale: the integers are only put together."""
+        makers = [self._maker(term) for term in concatenation.args[0]]  # type: ignore[union-attr]
+        shared = makers[0].output
+        assert isinstance(shared, ActivationQuantizer)
+        for maker in makers[1:]:
+            maker.output = shared
+        shared.shared_by = len(makers)
+
+    def _maker(self, argument: Any) -> nn.Module:
+        """The layer that made a tensor, before it was moved."""
+        node: Any = argument
+        while node.op != "call_module" or not isinstance(
+            self.layers[str(node.target)], QuantizedLayer
+        ):
+            if node.op == "placeholder" or node.target in (operator.getitem, torch.cat):
+                raise self._unsupported(node, "what is concatenated from elsewhere")
+            node = node.args[0]
+        maker = self.layers[str(node.target)]
+        if not isinstance(getattr(maker, "output", None), ActivationQuantizer):
+            raise self._unsupported(node, "a sigmoid or a gate that is concatenated")
+        return maker
+
     def _check_operands(self, node: fx.Node) -> None:
         if not all(isinstance(argument, fx.Node) for argument in node.args):
             raise self._unsupported(node, f"{node.target} with a number")
@@ -315,7 +344,7 @@ class _Rewriting:
     def _drop_nothing(self) -> None:
         for node in list(self.graph.nodes):
             if node.op == "call_module" and isinstance(self._module_of(node), _NOTHING):
-                node.replace_all_uses_with(node.args[0])  # type: ignore[arg-type]
+                node.replace_all_uses_with(node.args[0])
                 self.graph.erase_node(node)
 
     def _quantize_image(self, quantization: AffineQuantization) -> None:

@@ -1,0 +1,141 @@
+"""Checkpoints of training runs as models for a bundle.
+
+A checkpoint names its recipe; the recipe builds the network, which says what stage it is for, how
+it takes pixels and, of a recogniser, which characters it knows. What remains is where it is used:
+input shapes and thresholds, of which PP-OCRv2's are the defaults.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from torch import nn
+
+from edgeocr_conversion.bundle_conversion import OnnxModel
+from edgeocr_conversion.errors import ConversionError
+from edgeocr_conversion.sources import (
+    DetectionSettings,
+    OrientationSettings,
+    RecognitionSettings,
+    Shape,
+    Stage,
+    StageSettings,
+    official_bundle,
+)
+from edgeocr_training.checkpoint import load_weights
+from edgeocr_training.compression.quantization.export import export_prepared, table_path
+from edgeocr_training.compression.quantization.preparation import is_prepared
+from edgeocr_training.compression.quantization.range_table import RangeTable
+from edgeocr_training.data.charset import read_charset
+from edgeocr_training.data.line_dataset import LinesConfig
+from edgeocr_training.models.classifier import Classifier
+from edgeocr_training.models.detector import Detector
+from edgeocr_training.models.recogniser import Recogniser
+from edgeocr_training.recipe import Recipe
+from edgeocr_training.recipes import recipe_named
+from edgeocr_training.trained_student import trained_student
+
+_SHAPES_OF: Final = "ppocrv2"
+"""Official bundle whose input shapes are the defaults: our networks take images as they do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointModel:
+    """A trained stage, ready to be converted."""
+
+    stage: Stage
+    model: OnnxModel
+    charset: tuple[str, ...] | None
+    """Of a recogniser."""
+
+
+def checkpoint_model(
+    checkpoint: Path,
+    folder: Path,
+    *,
+    recipe_name: str | None = None,
+    data_root: str = "data",
+    charset_file: Path | None = None,
+    shapes: Sequence[Shape] = (),
+) -> CheckpointModel:
+    """Writes a checkpoint's network and its ranges into a folder, and says what it is.
+
+    Args:
+        checkpoint: ``best.pt`` or ``latest.pt`` of a run for integers, or what
+            ``edgeocr-train quantize`` wrote.
+        folder: for the ONNX file and the table of ranges.
+        recipe_name: as ``edgeocr-train`` takes it; None for the one that the checkpoint names.
+        data_root: folder of what the recipe names, of which a recogniser's charset is read.
+        charset_file: dictionary of a recogniser, instead of the recipe's.
+        shapes: input shapes instead of the defaults.
+
+    Raises:
+        ConversionError: the network was not prepared for integers, or the recipe names no charset.
+        EdgeOcrError: the checkpoint cannot be read, or a tensor has no range.
+    """
+    weights = load_weights(checkpoint)
+    recipe = recipe_named(recipe_name or weights.recipe, data_root=data_root)
+    student = trained_student(recipe, checkpoint)
+    if not is_prepared(student):
+        raise ConversionError(
+            f"{checkpoint} was not prepared for integers: train it by a recipe such as "
+            f"{weights.recipe}_pact, calibrate it (edgeocr-train quantize), or convert its ONNX "
+            "(edgeocr-train export, edgeocr-convert onnx)"
+        )
+    stage, settings = _settings(student, shapes)
+    path = folder / f"{stage}.onnx"
+    export_prepared(student, path)
+    return CheckpointModel(
+        stage=stage,
+        model=OnnxModel(
+            path=path,
+            settings=settings,
+            origin={
+                "title": f"{recipe.name}, step {weights.step}",
+                "file": checkpoint.name,
+                "sha256": hashlib.sha256(checkpoint.read_bytes()).hexdigest(),
+                "metrics": dict(weights.metrics),
+            },
+            trained=RangeTable.from_json(table_path(path).read_bytes()),
+        ),
+        charset=_charset(recipe, charset_file) if stage == "rec" else None,
+    )
+
+
+def _settings(student: nn.Module, shapes: Sequence[Shape]) -> tuple[Stage, StageSettings]:
+    usual = official_bundle(_SHAPES_OF)
+    match student:
+        case Detector():
+            return "det", DetectionSettings(
+                shapes=tuple(shapes) or usual.det_settings.shapes,
+                mean=student.mean,
+                std=student.std,
+            )
+        case Classifier():
+            own = ((student.height, student.width),)
+            if shapes and tuple(shapes) != own:
+                raise ConversionError(
+                    f"the classifier takes {student.height}x{student.width} alone: no --shape"
+                )
+            return "cls", OrientationSettings(shapes=own, mean=student.mean, std=student.std)
+        case Recogniser():
+            return "rec", RecognitionSettings(
+                shapes=tuple(shapes) or usual.rec_settings.shapes,
+                mean=student.mean,
+                std=student.std,
+            )
+    raise ConversionError(f"a {type(student).__name__} is for no stage of a bundle")
+
+
+def _charset(recipe: Recipe, file: Path | None) -> tuple[str, ...]:
+    if file is not None:
+        return read_charset(str(file))
+    if not isinstance(recipe.data, LinesConfig):
+        raise ConversionError(
+            f"{recipe.name} names no charset: name the dictionary of the recogniser by --charset"
+        )
+    return read_charset(recipe.data.charset)
