@@ -8,6 +8,7 @@ reads beside it, and what it saw is put into the result.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import re
 import secrets
@@ -213,11 +214,14 @@ class AdbTarget:
             purpose=f"hold a folder on the phone, and {then} it in the end",
             argv=(*self._adb, "shell", "-T", script),
         )
-        self._held = self._commands.hold(command)
+        held = self._commands.hold(command)
         try:
-            self._held.read_row(_HELD, timeout_s=_ANSWER_S)
+            held.read_row(_HELD, timeout_s=_ANSWER_S)
         except FailedCommandError as error:
+            with contextlib.suppress(FailedCommandError):  # It has failed, and said how.
+                held.close()
             raise self._explained(error) from None
+        self._held = held
 
     def _follow(self, on_row: Callable[[str], None]) -> None:
         """Hands over the app's rows until it has ended."""
@@ -230,7 +234,7 @@ class AdbTarget:
                 "ask how far it is",
                 f"tail -n +{shown + 1} {self._folder}/progress.txt 2>/dev/null; echo {_STATE}; "
                 f"pidof {APP}; ls {self._folder}; true",
-                answer=f"{_STATE}\nresult.json\n",
+                answer=f"{_STATE}\nresult.json",
             )
             progress, _, state = said.rpartition(_STATE)
             rows = progress.split("\n")[:-1]  # What is behind the last line feed is half a row.

@@ -155,6 +155,8 @@ class PrintedCommands:
     def run(self, command: Command) -> str:
         self._show(f"# {command.purpose}")
         self._show(str(command))
+        if command.answer:
+            self._show(f"# taken for its answer: {command.answer}")
         return command.answer
 
     def attend(self, command: Command, on_row: Callable[[str], None]) -> None:
@@ -175,6 +177,7 @@ class _HeldAnswer:
         self._show = show
 
     def read_row(self, marked: str, *, timeout_s: float) -> str:
+        self._show(f"# taken for its answer: {marked}{self._command.answer}")
         return self._command.answer
 
     def is_running(self) -> bool:

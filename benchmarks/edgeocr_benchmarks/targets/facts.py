@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from dataclasses import dataclass
 from typing import Final
 
 from edgeocr.doctor import Finding
 from edgeocr_benchmarks.errors import TargetError
-from edgeocr_benchmarks.json_records import MalformedRecordError, as_json, parse_record
+from edgeocr_benchmarks.json_records import MalformedRecordError, parse_record
 
 OLDEST_PYTHON: Final = (3, 10)
 OLDEST_GLIBC: Final = (2, 34)
@@ -53,7 +54,7 @@ class TargetFacts:
             raise TargetError(f"the target tells no facts but {text!r:.80}: {error}") from error
 
     def to_json(self) -> str:
-        return as_json(self)
+        return json.dumps(dataclasses.asdict(self))
 
     @property
     def python_minor(self) -> str:

@@ -7,6 +7,7 @@ life hangs on the connection: see :mod:`.lifeline`.
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import tarfile
 import tempfile
@@ -180,7 +181,7 @@ class FolderTarget:
         try:
             held.close()
         except FailedCommandError as error:
-            raise self._transport.explain(error) from None
+            raise self._transport.explain(self.name, error) from None
         finally:
             self._transport.close()
         return f"{self.name} {self._facts.folder}" if self._keep else None
@@ -195,11 +196,14 @@ class FolderTarget:
             stdin=_PROGRAM,
             answer=self._assumed.to_json(),
         )
-        self._held = self._commands.hold(command)
+        held = self._commands.hold(command)
         try:
-            row = self._held.read_row(lifeline.MARK, timeout_s=_ANSWER_S)
+            row = held.read_row(lifeline.MARK, timeout_s=_ANSWER_S)
         except FailedCommandError as error:
-            raise self._transport.explain(error) from None
+            with contextlib.suppress(FailedCommandError):  # It has failed, and said how.
+                held.close()
+            raise self._transport.explain(self.name, error) from None
+        self._held = held
         self._facts = TargetFacts.parse(row)
         return self._facts
 

@@ -118,19 +118,16 @@ class Ssh:
     def use(self, words: Sequence[str]) -> tuple[str, ...]:
         return self._argv("ControlMaster=no", words)
 
-    def explain(self, error: FailedCommandError) -> TargetError:
-        where = f"ssh to {self._address.destination}"
-        if self._address.port is not None:
-            where += f", port {self._address.port}"
+    def explain(self, name: str, error: FailedCommandError) -> TargetError:
+        if error.status != OWN_FAILURE:  # ssh did its part.
+            return TargetError(f"{name}: {error.said}")
+        destination = self._address.destination
         for sign, reason in _REASONS:
-            if error.status == OWN_FAILURE and sign in error.said:
-                destination = self._address.destination
+            if sign in error.said:
                 reason = reason.replace("DESTINATION", destination)
                 reason = reason.replace("HOST", destination.rpartition("@")[2])
-                return TargetError(f"{where} failed: {reason} ({error.said})")
-        if error.status == OWN_FAILURE:
-            return TargetError(f"{where} failed: {error.said}")
-        return error
+                return TargetError(f"{name}: {reason} (ssh says: {error.said})")
+        return TargetError(f"{name}: ssh failed: {error.said}")
 
     def close(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)

@@ -18,8 +18,8 @@ class Transport(Protocol):
     def use(self, words: Sequence[str]) -> tuple[str, ...]:
         """The command on this machine that runs further words there, meanwhile."""
 
-    def explain(self, error: FailedCommandError) -> TargetError:
-        """What a command's bad end means; the error itself where the way is not the cause."""
+    def explain(self, name: str, error: FailedCommandError) -> TargetError:
+        """What it means that the target of this name could not be reached."""
 
     def close(self) -> None:
         """Forgets what it kept on this machine."""
@@ -34,8 +34,8 @@ class Local:
     def use(self, words: Sequence[str]) -> tuple[str, ...]:
         return tuple(words)
 
-    def explain(self, error: FailedCommandError) -> TargetError:
-        return error
+    def explain(self, name: str, error: FailedCommandError) -> TargetError:
+        return TargetError(f"{name}: {error}")
 
     def close(self) -> None:
         pass

@@ -104,12 +104,12 @@ def download_command(facts: TargetFacts, folder: Path, *, source: Path | None) -
 
 def unpacked_bytes(wheels: Path) -> int:
     """What all wheels of a folder take when they are installed."""
-    return sum(
-        entry.file_size
-        for wheel in wheels.glob("*.whl")
-        if wheel.name != PIP
-        for entry in zipfile.ZipFile(wheel).infolist()
-    )
+    total = 0
+    for wheel in wheels.glob("*.whl"):
+        if wheel.name != PIP:
+            with zipfile.ZipFile(wheel) as archive:
+                total += sum(entry.file_size for entry in archive.infolist())
+    return total
 
 
 def _content(information: str) -> Iterator[tuple[str, bytes]]:

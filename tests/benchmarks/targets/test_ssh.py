@@ -138,7 +138,8 @@ def test_a_closed_port(sshd: Sshd, parent: Path, payload: Path, tmp_path: Path) 
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
         said = failure(board(sshd, parent, port=port), payload, tmp_path / "result.json")
-    assert f"port {port} failed: nothing listens there" in said
+    assert "nothing listens there" in said
+    assert f"port {port}" in said
 
 
 def test_a_board_without_that_python(
