@@ -144,6 +144,7 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_sensitivity(commands)
     _add_prune(commands)
+    _add_quantize(commands)
 
     ablation = commands.add_parser(
         "ablation",
@@ -258,6 +259,41 @@ def _add_prune(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     prune.set_defaults(run=_prune)
 
 
+def _add_quantize(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    quantize = commands.add_parser(
+        "quantize",
+        help="give a float student 8-bit ranges without training",
+        description="Shows a trained student some of its recipe's training data, gives every "
+        "activation an 8-bit range by a method, and writes the weights with the ranges: for "
+        "`edgeocr-train eval` and export, and for `edgeocr-convert checkpoint`. Training with "
+        "PACT, by recipes such as cls_pact, is the alternative.",
+    )
+    _add_recipe(quantize)
+    _add_checkpoint(quantize)
+    quantize.add_argument(
+        "--method",
+        choices=("minmax", "percentile", "kl", "mse"),
+        default="mse",
+        help="every value; all but one in 10,000 at each end; the least Kullback-Leibler "
+        "divergence; the least squared error (default: %(default)s)",
+    )
+    quantize.add_argument(
+        "--batches",
+        metavar="N",
+        type=_positive,
+        default=8,
+        help="of training data that the student is shown (default: %(default)s)",
+    )
+    quantize.add_argument(
+        "--symmetric",
+        action="store_true",
+        help="ranges around 0, as PP-OCR has them (default: each end for itself)",
+    )
+    quantize.add_argument("--out", metavar="FILE", type=Path, required=True, help="file of weights")
+    _add_machine(quantize)
+    quantize.set_defaults(run=_quantize)
+
+
 def _add_criterion(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--criterion",
@@ -300,7 +336,8 @@ def _add_checkpoint(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         type=Path,
         required=True,
-        help="best.pt or latest.pt of a run, or a file from `edgeocr-train strip`",
+        help="best.pt or latest.pt of a run, or a file from `edgeocr-train strip`, prune or "
+        "quantize",
     )
 
 
@@ -370,11 +407,45 @@ def _eval(arguments: argparse.Namespace) -> int:
 
 
 def _export(arguments: argparse.Namespace) -> int:
+    from edgeocr_training.compression.quantization.export import export_prepared
+    from edgeocr_training.compression.quantization.preparation import is_prepared
     from edgeocr_training.models.onnx_export import export_onnx
     from edgeocr_training.trained_student import trained_student
 
     student = trained_student(_recipe(arguments), arguments.checkpoint).eval()
-    export_onnx(student, arguments.out, shape=arguments.shape)
+    if not is_prepared(student):
+        export_onnx(student, arguments.out, shape=arguments.shape)
+        return 0
+    if arguments.shape is not None:
+        raise OptionError("--shape: a student for integers is exported for images of every size")
+    export_prepared(student, arguments.out)
+    return 0
+
+
+def _quantize(arguments: argparse.Namespace) -> int:
+    from edgeocr_training.compression.quantization.activation_quantizer import (
+        QuantizationConfig,
+        quantizers,
+    )
+    from edgeocr_training.compression.quantization.calibration import (
+        CalibrationConfig,
+        quantize_checkpoint,
+    )
+
+    student = quantize_checkpoint(
+        _recipe(arguments),
+        arguments.checkpoint,
+        arguments.out,
+        config=CalibrationConfig(
+            method=arguments.method,
+            batches=arguments.batches,
+            quantization=QuantizationConfig(
+                form="symmetric" if arguments.symmetric else "asymmetric"
+            ),
+        ),
+        device=_device(arguments),
+    )
+    _print_json({"method": arguments.method, "ranges": sum(1 for _ in quantizers(student))})
     return 0
 
 

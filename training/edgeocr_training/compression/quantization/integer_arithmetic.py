@@ -148,7 +148,8 @@ def sigmoid(x: Int8, source: AffineQuantization, result: AffineQuantization) -> 
     """By a table of all 256 values."""
     every = np.arange(LOWEST, HIGHEST + 1).astype(np.int8)
     reals = dequantize(every, source)
-    values = np.float32(1) / (np.float32(1) + np.exp(-reals))
+    with np.errstate(over="ignore"):  # infinity in the denominator is a 0, as it should be
+        values = np.float32(1) / (np.float32(1) + np.exp(-reals))
     steps = np.rint(values / np.float32(result.scale)) + result.zero_point
     table = np.clip(steps, LOWEST, HIGHEST).astype(np.int8)
     return np.asarray(table[x.astype(np.int16) - LOWEST])
