@@ -104,12 +104,11 @@ def apk_faults(path: Path, *, most_bytes: int | None) -> list[str]:
         faults.append(f"it has {size} bytes, more than {most_bytes}")
     with zipfile.ZipFile(path) as apk:
         names = apk.namelist()
-        for needed in ("AndroidManifest.xml", "classes.dex", "resources.arsc"):
-            if needed not in names:
-                faults.append(f"{needed} is missing")
-        if "resources.arsc" in names:
-            if apk.getinfo("resources.arsc").compress_type != zipfile.ZIP_STORED:
-                faults.append("resources.arsc is compressed; Android 11 refuses that")
+        needed = {"AndroidManifest.xml", "classes.dex", "resources.arsc"}
+        faults += [f"{name} is missing" for name in sorted(needed - set(names))]
+        compressed = {info.filename for info in apk.infolist() if info.compress_type}
+        if "resources.arsc" in compressed:
+            faults.append("resources.arsc is compressed; Android 11 refuses that")
         faults += bundle_faults(apk, "assets/bundle")
         for name in names:
             if name.startswith("lib/") and name.endswith(".so"):

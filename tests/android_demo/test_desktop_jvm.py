@@ -1,0 +1,294 @@
+"""The phone's pipeline on a desktop JVM, through the phone's native code: the same as Python."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edgeocr import Ocr
+from edgeocr.images import load_image
+from edgeocr_benchmarks.device_results import SAMPLE_KEYS, DeviceResult
+from edgeocr_benchmarks.plan import PlannedBundle, PlannedImage, ProbePlan
+from edgeocr_benchmarks.results import read_result
+
+ROOT = Path(__file__).resolve().parents[2]
+GOLDEN = ROOT / "tests/golden"
+SAMPLES = sorted((ROOT / "docs/samples").glob("*[!-read].[jp][pn]g"))
+Run: TypeAlias = Callable[..., "subprocess.CompletedProcess[str]"]
+Image: TypeAlias = NDArray[np.uint8]
+
+
+def line(text: str, *, upside_down: bool = False) -> Image:
+    """A line in the language of make_tiny_bundle.py: green stripes on red, a height a letter."""
+    height, stripe = 32, 16
+    picture = np.zeros((height, stripe * (2 * len(text) + 1), 3), dtype=np.uint8)
+    picture[..., 2] = 255
+    for i, character in enumerate(text):
+        columns = slice(stripe * (2 * i + 1), stripe * (2 * i + 2))
+        row = "abcd".find(character)
+        rows = slice(0, height) if row < 0 else slice(row * height // 4, (row + 1) * height // 4)
+        picture[rows, columns, 1] = 255
+    picture[-height // 8 :, :, 2] = 160
+    return np.ascontiguousarray(picture[::-1, ::-1]) if upside_down else picture
+
+
+def page(*texts: str, upside_down: tuple[int, ...] = ()) -> Image:
+    """Lines on white, one below the other."""
+    picture = np.full((180, 250, 3), 255, dtype=np.uint8)
+    for i, text in enumerate(texts):
+        drawn = line(text, upside_down=i in upside_down)
+        picture[10 + 50 * i : 42 + 50 * i, 20 : 20 + drawn.shape[1]] = drawn
+    return picture
+
+
+PAGES = {
+    "one line": page("abcd"),
+    "three lines": page("abcd", "dcba", "a bd"),
+    "on its head": page("abca", "bdac", upside_down=(1,)),
+    "empty": page(),
+    "a pixel": np.zeros((1, 1, 3), dtype=np.uint8),
+    "flat": np.full((9, 400, 3), 255, dtype=np.uint8),
+    "turned": np.ascontiguousarray(np.rot90(page("abcd", "dc"))),
+}
+
+
+def read_by_both(run: Run, bundle: Path, images: list[Path]) -> tuple[list[Any], list[Any]]:
+    """What Python and Java read, a list of lines an image."""
+    answer = run("read", bundle, 1, *images)
+    assert answer.returncode == 0, answer.stderr
+    java = [json.loads(row)["lines"] for row in answer.stdout.splitlines()]
+    ocr = Ocr.load(bundle, threads=1)
+    python = [[text_line.to_dict() for text_line in ocr.read(image)] for image in images]
+    assert len(java) == len(python)
+    return python, java
+
+
+def assert_equal(python: list[Any], java: list[Any]) -> None:
+    assert [text["text"] for text in java] == [text["text"] for text in python]
+    assert [text["rotation"] for text in java] == [text["rotation"] for text in python]
+    for ours, theirs in zip(java, python, strict=True):
+        # Corners are whole pixels in both; the dictionary of Python has two decimals.
+        assert np.abs(np.subtract(ours["box"], theirs["box"])).max() <= 1
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("pages")
+    paths = [folder / f"{name}.png" for name in PAGES]
+    for path, picture in zip(paths, PAGES.values(), strict=True):
+        cv2.imwrite(str(path), picture)
+    return paths
+
+
+@pytest.mark.parametrize("bundle", ["tiny-int8", "tiny-fp32"])
+def test_java_reads_what_python_reads(
+    desktop: tuple[Run, Path], pages: list[Path], bundle: str
+) -> None:
+    python, java = read_by_both(desktop[0], GOLDEN / bundle, pages)
+    assert [len(lines) for lines in python[:4]] == [1, 3, 2, 0], "the pages are no pages"
+    for ours, theirs in zip(python, java, strict=True):
+        assert_equal(ours, theirs)
+
+
+def test_java_reads_real_models_as_python_does(desktop: tuple[Run, Path], tmp_path: Path) -> None:
+    """With the bundle that EDGEOCR_JVM_BUNDLE names, else the one of ``make demo``.
+
+    And on the images that EDGEOCR_JVM_IMAGES names, separated by colons, else on the samples.
+    """
+    bundle = Path(os.environ.get("EDGEOCR_JVM_BUNDLE", ROOT / "bundles/ppocrv4-int8"))
+    if not (bundle / "bundle.json").is_file():
+        pytest.skip(f"no bundle in {bundle}; run `make demo`")
+    names = os.environ.get("EDGEOCR_JVM_IMAGES")
+    images = [Path(name) for name in names.split(":")] if names else SAMPLES
+    assert len(images) >= 2
+    decoded = []
+    for i, image in enumerate(images):
+        # Decoders of JPEG differ by a grey level: both get what Python decoded.
+        decoded.append(tmp_path / f"{i}.png")
+        cv2.imwrite(str(decoded[-1]), load_image(image))
+    python, java = read_by_both(desktop[0], bundle, decoded)
+    for name, ours, theirs in zip(images, python, java, strict=True):
+        assert ours, f"{name} has no text"
+        assert_equal(ours, theirs)
+
+
+def test_junit(desktop: tuple[Run, Path], tmp_path: Path) -> None:
+    """The tests of demo/ and desktop/, with the real LiteRT and the tiny bundle."""
+    run, build = desktop
+    run()  # Builds; without a command it only prints how it is used.
+    jars = [Path("/usr/share/java") / name for name in ("junit4.jar", "hamcrest-core.jar")]
+    class_path = os.pathsep.join(map(str, (build / "classes", tmp_path, *jars)))
+    demo = ROOT / "android_demo"
+    sources = sorted(
+        path for room in ("demo", "desktop") for path in (demo / room / "src/test").rglob("*.java")
+    )
+    tests = [path for path in sources if path.stem.endswith("Test")]
+    assert len(tests) >= 7
+    javac = ["javac", "--release", "8", "-Xlint:all,-options", "-Werror", "-encoding", "UTF-8"]
+    subprocess.run([*javac, "-cp", class_path, "-d", str(tmp_path), *sources], check=True)
+    litert = find_spec("ai_edge_litert")
+    assert litert is not None
+    assert litert.submodule_search_locations
+    properties = {
+        "edgeocr.adapter": build / "libedgeocr_litert.so",
+        "edgeocr.litert": Path(litert.submodule_search_locations[0]) / "libLiteRt.so",
+        "edgeocr.bundle": GOLDEN / "tiny-int8",
+    }
+    java = ["java", "-cp", class_path, *(f"-D{key}={value}" for key, value in properties.items())]
+    names = [
+        path.relative_to(next(p for p in path.parents if p.name == "java"))
+        .with_suffix("")
+        .as_posix()
+        .replace("/", ".")
+        for path in tests
+    ]
+    answer = subprocess.run(
+        [*java, "org.junit.runner.JUnitCore", *names], capture_output=True, text=True
+    )
+    assert answer.returncode == 0, answer.stdout
+    count = re.search(r"OK \((\d+) tests\)", answer.stdout)
+    assert count is not None
+    assert int(count[1]) >= 30
+
+
+@pytest.fixture(scope="module")
+def measured(
+    desktop: tuple[Run, Path], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[ProbePlan, DeviceResult]:
+    folder = tmp_path_factory.mktemp("run")
+    for name in ("tiny-int8", "tiny-fp32"):
+        shutil.copytree(GOLDEN / name, folder / "bundles" / name)
+    (folder / "images").mkdir()
+    for name in ("three lines", "empty"):
+        cv2.imwrite(str(folder / "images" / f"{name}.png"), PAGES[name])
+    plan = ProbePlan(
+        bundles=tuple(
+            PlannedBundle(name=name, path=f"bundles/{name}") for name in ("tiny-int8", "tiny-fp32")
+        ),
+        images=(PlannedImage(name="three", path="images/three lines.png", lines=3),),
+        read_once=(PlannedImage(name="empty", path="images/empty.png"),),
+        threads=(1, 2),
+        limit_sides=(None, 128),
+        rounds=3,
+        warm_ups=1,
+        cold_starts=1,
+        sustained_s=0.05,
+        cores=(),
+        rest_s=0,
+    )
+    plan.write(folder / "plan.json")
+    answer = desktop[0]("measure", folder)
+    assert answer.returncode == 0, answer.stderr
+    assert not list(folder.glob("*.part"))
+    result = read_result(folder / "result.json")
+    assert isinstance(result, DeviceResult)
+    return plan, result
+
+
+def test_a_measurement_follows_the_plan(measured: tuple[ProbePlan, DeviceResult]) -> None:
+    plan, result = measured
+    assert result.app == "jvm"
+    assert [(run.threads, run.limit_side) for run in result.runs] == [
+        (threads, side) for threads in plan.threads for side in plan.limit_sides
+    ]
+    for run in result.runs:
+        assert [entry.bundle for entry in run.bundles] == ["tiny-int8", "tiny-fp32"]
+        for entry in run.bundles:
+            assert len(entry.warm_up_ms) == 1 + plan.warm_ups
+            assert len(entry.cold) == 1
+            (samples,) = entry.pages
+            assert samples.lines == 3
+            assert set(samples.ms) == set(SAMPLE_KEYS)
+            assert all(len(values) == plan.rounds for values in samples.ms.values())
+            assert sum(n for shape, n in samples.shapes.items() if shape.startswith("det")) == 1
+            assert sum(n for shape, n in samples.shapes.items() if shape.startswith("cls")) == 3
+    assert [entry.bundle for entry in result.sustained] == ["tiny-int8", "tiny-fp32"]
+    assert all(entry.ended_s - entry.began_s >= plan.sustained_s for entry in result.sustained)
+    assert len(result.states) >= 2 + len(result.runs)
+
+
+def test_the_parts_of_a_read_add_up(measured: tuple[ProbePlan, DeviceResult]) -> None:
+    _, result = measured
+    for run in result.runs:
+        for entry in run.bundles:
+            for i, total in enumerate(entry.pages[0].ms["total"]):
+                parts = [entry.pages[0].ms[key][i] for key in SAMPLE_KEYS if key != "total"]
+                assert min(parts) >= 0
+                # Sorting the lines and making the result are in the total alone.
+                assert sum(parts) <= total + 1e-6
+
+
+def test_a_measurement_says_what_was_measured(measured: tuple[ProbePlan, DeviceResult]) -> None:
+    _, result = measured
+    readings = {(reading.bundle, reading.image): reading.lines for reading in result.readings}
+    for name in ("tiny-int8", "tiny-fp32"):
+        assert [text.text for text in readings[name, "three"]] == ["abcd", "dcba", "a bd"]
+        assert readings[name, "empty"] == ()
+        manifest = json.loads((GOLDEN / name / "bundle.json").read_text())
+        bundle = next(entry for entry in result.bundles if entry.name == name)
+        assert bundle.sha256["det"] == manifest["stages"]["det"]["sha256"]
+        assert bundle.bytes["charset"] == (GOLDEN / name / "charset.txt").stat().st_size
+    three, empty = result.images
+    assert (three.width, three.height, three.lines) == (250, 180, 3)
+    assert (empty.width, empty.height, empty.lines) == (250, 180, None)
+
+
+def test_a_plan_that_cannot_be_followed_is_refused(
+    desktop: tuple[Run, Path], tmp_path: Path
+) -> None:
+    shutil.copytree(GOLDEN / "tiny-int8", tmp_path / "bundle")
+    plan = ProbePlan(
+        bundles=(PlannedBundle(name="tiny", path="bundle"),),
+        images=(PlannedImage(name="page", path="page.png"),),
+        processes=(2,),
+    )
+    plan.write(tmp_path / "plan.json")
+    answer = desktop[0]("measure", tmp_path)
+    assert answer.returncode == 2
+    assert "processes" in answer.stderr
+    assert not (tmp_path / "result.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("det.tflite", b"no model"),
+        ("charset.txt", b"a\n"),
+        ("bundle.json", b"{"),
+        ("rec.tflite", None),
+    ],
+)
+def test_a_damaged_bundle_is_one_line(
+    desktop: tuple[Run, Path], pages: list[Path], tmp_path: Path, file: str, content: bytes | None
+) -> None:
+    bundle = Path(shutil.copytree(GOLDEN / "tiny-int8", tmp_path / "bundle"))
+    if content is None:
+        (bundle / file).unlink()
+    else:
+        (bundle / file).write_bytes(content)
+    answer = desktop[0]("read", bundle, 1, pages[0])
+    assert answer.returncode == 2
+    assert answer.stdout == ""
+    assert len(answer.stderr.splitlines()) == 1
+    assert file in answer.stderr
+
+
+def test_a_file_that_is_no_image_is_one_line(desktop: tuple[Run, Path], tmp_path: Path) -> None:
+    (tmp_path / "text.png").write_text("no image")
+    for image in ("text.png", "missing.png"):
+        answer = desktop[0]("read", GOLDEN / "tiny-int8", 1, tmp_path / image)
+        assert answer.returncode == 2
+        assert len(answer.stderr.splitlines()) == 1
+        assert image in answer.stderr
