@@ -1,0 +1,79 @@
+"""Emulated boards, made once and kept in the user's cache folder between runs."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from edgeocr_benchmarks.emulation import (
+    EmulatedBoard,
+    EmulationError,
+    can_enter_namespace,
+    missing_packages,
+    prepare_board,
+)
+
+PrepareBoard = Callable[[str], EmulatedBoard]
+
+
+def lacking(what: str) -> None:
+    """Skips a test, unless all tools are said to be here: then it fails."""
+    if os.environ.get("EDGEOCR_ALL_TOOLS") == "1":
+        pytest.fail(f"EDGEOCR_ALL_TOOLS=1, but {what}")
+    pytest.skip(f"{what}; benchmarks/emulation_packages.sh installs what Debian has")
+
+
+@pytest.fixture(scope="session")
+def board() -> PrepareBoard:
+    """Prepares a board by its name. The first time takes a minute and the network."""
+    missing = missing_packages()
+    if missing:
+        lacking(f"there is no {', '.join(missing)}")
+
+    @cache
+    def prepare(name: str) -> EmulatedBoard:
+        try:
+            return prepare_board(name)
+        except EmulationError as error:
+            lacking(str(error))
+            raise
+
+    return prepare
+
+
+@pytest.fixture
+def machine_board(board: PrepareBoard) -> EmulatedBoard:
+    """A board whose shell works too."""
+    if not can_enter_namespace():
+        lacking("this kernel lets no user register binfmt_misc in a namespace")
+    return board("pi4")
+
+
+@pytest.fixture(scope="session")
+def cross_compiler() -> str:
+    compiler = shutil.which("aarch64-linux-gnu-gcc")
+    if compiler is None or shutil.which("make") is None:
+        lacking("there is no aarch64-linux-gnu-gcc, or no make")
+    assert compiler is not None
+    return compiler
+
+
+@pytest.fixture(scope="session")
+def sample_stages() -> ModuleType:
+    """See sample_stages.py."""
+    name = "sample_stages"
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,85 @@
+"""Contract: the wheel, installed for aarch64, reads a page as it does on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from edgeocr_benchmarks.emulation import EmulatedBoard, EmulationError, install_wheel
+
+PrepareBoard = Callable[[str], EmulatedBoard]
+
+ROOT = Path(__file__).resolve().parents[3]
+BUNDLE = ROOT / "tests/golden/tiny-int8"
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what is in the wheel."""
+    folder = tmp_path_factory.mktemp("wheel")
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q"]
+    subprocess.run([*pip, "wheel", "--no-deps", "-w", folder, ROOT], check=True)
+    (wheel,) = folder.glob("edgeocr-*.whl")
+    install_wheel(wheel, folder / "installed")
+    return folder / "installed"
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two lines in the picture language of tests/golden/make_tiny_bundle.py."""
+    pixels = np.full((180, 250, 3), 255, np.uint8)
+    for top, rows in ((10, (0, 1, 2, 3)), (80, (3, 1, 0, 2))):
+        line = pixels[top : top + 32, 20:164]
+        line[:] = 0, 0, 255
+        for place, row in enumerate(rows):
+            line[8 * row : 8 * row + 8, 32 * place + 16 : 32 * place + 32] = 0, 255, 255
+        line[-4:, :, 2] = 160
+    path = tmp_path_factory.mktemp("page") / "page.png"
+    assert cv2.imwrite(str(path), pixels)
+    return path
+
+
+def read(python: str | Path, page: Path, packages: Path) -> Any:
+    done = subprocess.run(
+        [python, "-m", "edgeocr", "read", page, "--bundle", BUNDLE, "--json"],
+        cwd=page.parent,
+        env={**os.environ, "PYTHONPATH": str(packages)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return [(line["text"], line["score"], line["box"]) for line in json.loads(done.stdout)["lines"]]
+
+
+@pytest.fixture(scope="module")
+def read_here(installed: Path, page: Path) -> Any:
+    return read(sys.executable, page, installed)
+
+
+@pytest.mark.parametrize("name", ["pi4", "pi5"])
+def test_the_wheel_reads_a_page(
+    board: PrepareBoard, installed: Path, page: Path, read_here: Any, name: str
+) -> None:
+    emulated = board(name)
+    home = emulated.run_python(
+        "-c", "import edgeocr; print(edgeocr.__file__)", environment={"PYTHONPATH": str(installed)}
+    )
+    assert Path(home.strip()).is_relative_to(installed)
+    assert [text for text, _, _ in read_here] == ["abcd", "dbac"]
+    assert read(emulated.python, page, installed) == read_here
+
+
+def test_a_file_that_is_no_wheel_is_named(tmp_path: Path) -> None:
+    (tmp_path / "edgeocr-1-py3-none-any.whl").write_text("nothing")
+    with pytest.raises(EmulationError, match=r"unpacking edgeocr-1-py3-none-any\.whl failed"):
+        install_wheel(tmp_path / "edgeocr-1-py3-none-any.whl", tmp_path / "out")
+    assert not list((tmp_path / "out").glob("edgeocr*"))
