@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,20 @@ def plain_interpreter(model: Path | bytes, *, threads: int = 2) -> Any:
             experimental_preserve_all_tensors=True,
             experimental_op_resolver_type=litert.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
         )
+
+
+def as_input(sample: NDArray[np.float32], entry: Mapping[str, Any]) -> NDArray[Any]:
+    """Real values as a model's input takes them: in its integers where it has some.
+
+    Args:
+        sample: real values.
+        entry: what ``get_input_details`` says of the input.
+    """
+    if entry["dtype"] != np.int8:
+        return sample
+    scale, zero_point = entry["quantization"]
+    steps: NDArray[np.float32] = np.clip(np.round(sample / scale) + zero_point, -128, 127)
+    return steps.astype(np.int8)
 
 
 def run_once(model: bytes, tensor: NDArray[np.float32]) -> NDArray[np.float32]:

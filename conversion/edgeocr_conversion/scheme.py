@@ -16,6 +16,9 @@ class QuantizationScheme:
     ranges: Method = "mse"
     optimal_rounding: bool = True
     """Weights by GPTQ; to the nearest step where False."""
+    bias_correction: bool = True
+    """Takes back what quantization adds to the mean of every layer's output; see
+    :mod:`.bias_correction`."""
     gate_ratio: float = 1.4
     """Gates are split where the widest channel before them is this much wider than the median
     one; see :mod:`.equalisation`."""

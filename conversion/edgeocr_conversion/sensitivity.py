@@ -34,6 +34,7 @@ from edgeocr_conversion.flatbuffer import (
     tensor_shape,
     type_name,
 )
+from edgeocr_conversion.interpreter import as_input
 from edgeocr_conversion.mixed_precision import token_operators
 from edgeocr_conversion.quantization import (
     MOVES,
@@ -280,11 +281,7 @@ def run_model(
             shape = sample.shape
             interpreter.resize_tensor_input(entry["index"], shape)
             interpreter.allocate_tensors()
-        given: NDArray[Any] = sample
-        if entry["dtype"] == np.int8:
-            scale, zero_point = entry["quantization"]
-            given = np.clip(np.round(sample / scale) + zero_point, -128, 127).astype(np.int8)
-        interpreter.set_tensor(entry["index"], given)
+        interpreter.set_tensor(entry["index"], as_input(sample, entry))
         interpreter.invoke()
         output = interpreter.get_tensor(result["index"]).astype(np.float32)
         if result["dtype"] == np.int8:
