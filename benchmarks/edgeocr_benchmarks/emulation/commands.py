@@ -14,7 +14,7 @@ from edgeocr_benchmarks.emulation.boards import BOARDS
 from edgeocr_benchmarks.emulation.counting import count_instructions
 from edgeocr_benchmarks.instruction_report import instruction_report
 from edgeocr_benchmarks.page import PageSize, render_page
-from edgeocr_benchmarks.results import write_result
+from edgeocr_benchmarks.results import check_writable, write_result
 
 PAGE: Final = "640x640x6"
 WIDTHS: Final = (160, 320, 640, 1280)
@@ -92,6 +92,7 @@ def _count(arguments: argparse.Namespace) -> None:
     for name in ("side", "repeats"):
         if getattr(arguments, name) < 1:
             raise OptionError(f"--{name} is {getattr(arguments, name)}; it must be positive")
+    check_writable(arguments.out)
     with TemporaryDirectory(prefix="edgeocr-page-") as scratch:
         page = arguments.image
         if page is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -155,8 +156,9 @@ def build_counter(cache: Path) -> Path:
     Raises:
         EmulationError: there is no compiler, or it refuses the source.
     """
+    interface = _plugin_interface(emulator_version())
     digest = hashlib.sha256(_COUNTER.read_bytes()).hexdigest()[:12]
-    library = cache / f"instruction_counter-{digest}.so"
+    library = cache / f"instruction_counter-{interface}-{digest}.so"
     if library.is_file():
         return library
     cache.mkdir(parents=True, exist_ok=True)
@@ -164,11 +166,32 @@ def build_counter(cache: Path) -> Path:
         made = library.with_suffix(".partial")
         options = ("-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC")
         run(
-            [program("gcc"), *options, "-o", made, _COUNTER, "-lpthread"],
+            [
+                *(program("gcc"), *options, f"-DPLUGIN_INTERFACE={interface}"),
+                *("-o", made, _COUNTER, "-lpthread"),
+            ],
             doing="compiling the instruction counter",
         )
         made.replace(library)
     return library
+
+
+def emulator_version() -> str:
+    """As "qemu-aarch64 version 7.2.22 (Debian ...)".
+
+    Raises:
+        EmulationError: there is no emulator.
+    """
+    told = run([program(EMULATOR), "--version"], doing="asking for QEMU's version")
+    return told.splitlines()[0]
+
+
+def _plugin_interface(version: str) -> int:
+    """The version of the plugin interface to state to an emulator."""
+    match = re.search(r"version (\d+)\.", version)
+    if match is None:
+        raise EmulationError(f"{EMULATOR} tells no version: {version!r}")
+    return 1 if int(match[1]) < 9 else 2
 
 
 @contextmanager
@@ -269,11 +292,10 @@ def _most_frequent(mnemonics: Mapping[str, int]) -> dict[str, int]:
 
 
 def _versions() -> dict[str, str]:
-    emulator = run([program(EMULATOR), "--version"], doing="asking for QEMU's version")
     pinned = dict(requirement.split("==") for requirement in REQUIREMENTS)
     return {
         "edgeocr": metadata.version("edgeocr"),
-        "emulator": emulator.splitlines()[0],
+        "emulator": emulator_version(),
         "debian": SUITE,
         **pinned,
     }

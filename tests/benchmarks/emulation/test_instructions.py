@@ -1,0 +1,128 @@
+"""Golden: instructions a network takes. Parity: every processor computes the same."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgeocr_benchmarks.emulation import BOARDS, EmulatedBoard
+from edgeocr_benchmarks.emulation.counting import Counted, agreement_of, run_on_board
+from edgeocr_benchmarks.emulation.stages import EMPTY, StageRun, StageWork, run_stages
+
+PrepareBoard = Callable[[str], EmulatedBoard]
+Count = Callable[[str], Counted]
+
+TOLERANCE = 0.01
+"""Repetitions differ by less than a tenth of it; another kernel, or one more copy of a tensor,
+by more. Python around the networks runs some 100,000 instructions, by addresses and hashes a
+few thousand more or less."""
+
+
+@pytest.fixture(scope="module")
+def work(sample_stages: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> StageWork:
+    made: StageWork = sample_stages.write_work(tmp_path_factory.mktemp("sample"))
+    return made
+
+
+@pytest.fixture(scope="module")
+def counted(board: PrepareBoard, work: StageWork) -> Count:
+    """What a board did; once a board."""
+    return cache(lambda name: run_on_board(board(name), work))
+
+
+@pytest.fixture(scope="module")
+def reference(work: StageWork) -> StageRun:
+    return run_stages(work)
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_networks_take_the_recorded_number_of_instructions(
+    counted: Count, sample_stages: ModuleType, name: str
+) -> None:
+    ceilings = json.loads(sample_stages.CEILINGS.read_text(encoding="ascii"))[name]
+    counts = sample_stages.held_counts(counted(name))
+    assert counts.keys() == ceilings.keys()
+    for step, ceiling in ceilings.items():
+        assert counts[step] == pytest.approx(ceiling, rel=TOLERANCE), (
+            f"{step} on {name}: {counts[step]} instead of {ceiling}; where that is meant, "
+            "python tests/benchmarks/emulation/sample_stages.py records it"
+        )
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_outputs_are_those_of_this_machine(counted: Count, reference: StageRun, name: str) -> None:
+    found = counted(name).run
+    assert found.tensors.keys() == reference.tensors.keys()
+    for tensor, expected in reference.tensors.items():
+        assert len(np.unique(expected)) > 1, f"{tensor} says nothing"
+        if tensor.startswith("rec.output"):
+            np.testing.assert_array_equal(found.tensors[tensor].argmax(-1), expected.argmax(-1))
+        else:
+            np.testing.assert_array_equal(found.tensors[tensor], expected)
+    assert found.texts == reference.texts
+    assert any(found.texts)
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_only_the_cortex_a76_has_dot_products(counted: Count, name: str) -> None:
+    observed = counted(name)
+    for step in observed.run.steps:
+        mnemonics = observed.regions[step.regions[0]]["mnemonics"]
+        if step.step in ("det.inference", "rec.inference"):
+            assert ("sdot" in mnemonics) is (name == "pi5"), (step, mnemonics)
+            if name != "pi5":
+                assert mnemonics.keys() & {"smull", "smlal", "smull2", "smlal2"}
+        assert "udot" not in mnemonics or name == "pi5"
+
+
+def test_repetitions_and_mnemonics_add_up(counted: Count) -> None:
+    observed = counted("pi5")
+    for step in observed.run.steps:
+        for region in step.regions:
+            row = observed.regions[region]
+            assert sum(row["mnemonics"].values()) == row["instructions"]
+    (empty,) = (step for step in observed.run.steps if step.step == EMPTY)
+    # The marks themselves are far below the smallest network.
+    assert max(observed.regions[region]["instructions"] for region in empty.regions) < 20_000
+
+
+def test_agreement_counts_values_and_decisions() -> None:
+    expected = np.array([[[1, 5, 2], [9, 0, 0]]], dtype=np.int8)
+    found = expected.copy()
+    found[0, 0] = [1, 4, 6]
+    seen = agreement_of("rec.output 48x320", found, expected)
+    assert (seen.tensor, seen.shape, seen.values) == ("rec.output", "48x320", 6)
+    assert (seen.different, seen.largest_difference, seen.decisions_different) == (2, 4, 1)
+    map_1HW1 = np.zeros((1, 2, 2, 1), dtype=np.float32)
+    moved = map_1HW1.copy()
+    moved[0, 1, 1, 0] = 0.25
+    seen = agreement_of("det.output 2x2", moved, map_1HW1)
+    assert (seen.different, seen.largest_difference, seen.decisions_different) == (1, 0.25, 1)
+
+
+RESULTS = Path(__file__).resolve().parents[3] / "benchmarks/results"
+
+
+def recorded() -> list[Any]:
+    from edgeocr_benchmarks.results import read_result
+
+    return [read_result(path) for path in sorted(RESULTS.glob("instructions-*.json"))]
+
+
+def test_recorded_networks_compute_the_same_on_every_board() -> None:
+    results = recorded()
+    assert {result.bundle["precision"] for result in results} >= {"int8", "fp32"}
+    for result in results:
+        assert [board.board for board in result.boards] == list(BOARDS)
+        for board in result.boards:
+            assert board.same_text
+            for tensor in board.agreement:
+                assert tensor.different == 0 or tensor.tensor == "rec.output", tensor
+                assert tensor.decisions_different == 0, tensor
