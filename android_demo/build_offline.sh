@@ -50,11 +50,12 @@ mkdir -p "$work/gen" "$work/classes" "$work/assets/bundle" "$work/assets/samples
 
 # Assets: what bundle.json names, and a page to be measured with.
 cp "$bundle/bundle.json" "$work/assets/bundle/"
-python3 - "$bundle/bundle.json" >"$work/files" <<'PYTHON' || fail "$bundle/bundle.json names no files"
+python3 - "$bundle/bundle.json" >"$work/files" 2>/dev/null <<'PYTHON' ||
 import json, sys
 stages = json.load(open(sys.argv[1], encoding="utf-8"))["stages"]
 print("\n".join([stage["file"] for stage in stages.values()] + [stages["rec"]["charset_file"]]))
 PYTHON
+    fail "$bundle/bundle.json is no manifest of a bundle"
 while IFS= read -r file; do
     cp "$bundle/${file##*/}" "$work/assets/bundle/" || fail "$bundle lacks $file"
 done <"$work/files"
@@ -99,7 +100,8 @@ javac -nowarn -Xlint:-options -source 8 -target 8 -encoding UTF-8 \
 }
 java -cp "$tools/dx.jar" com.android.dx.command.Main --dex --min-sdk-version=23 \
     --output="$work/apk/classes.dex" "$work/classes"
-(cd "$work/apk" && find . -type f -printf '%P\n' | sort | xargs aapt add "$work/unaligned.apk") >/dev/null
+(cd "$work/apk" && find . -type f -printf '%P\n' | sort | xargs aapt add "$work/unaligned.apk") \
+    >/dev/null
 zipalign -f 4 "$work/unaligned.apk" "$work/aligned.apk"
 
 # Signature.
@@ -113,7 +115,8 @@ if [ -z "$keystore" ]; then
         mv "$work/debug.p12" "$keystore"
     fi
 fi
-[ -n "${EDGEOCR_STORE_PASSWORD-}" ] || fail "EDGEOCR_STORE_PASSWORD must hold the password of $keystore"
+[ -n "${EDGEOCR_STORE_PASSWORD-}" ] ||
+    fail "EDGEOCR_STORE_PASSWORD must hold the password of $keystore"
 export EDGEOCR_STORE_PASSWORD
 apksigner sign --ks "$keystore" --ks-pass env:EDGEOCR_STORE_PASSWORD --min-sdk-version 23 \
     --out "$work/signed.apk" "$work/aligned.apk"

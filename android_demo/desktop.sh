@@ -25,7 +25,8 @@ print(found.submodule_search_locations[0] + "/libLiteRt.so" if found else "")')
 }
 
 modules=("$here"/{core,demo,litert,desktop}/src/main)
-if [ ! -f "$build/built" ] || [ -n "$(find "${modules[@]}" -newer "$build/built" -print -quit)" ]; then
+if [ ! -f "$build/built" ] ||
+    [ -n "$(find "${modules[@]}" -newer "$build/built" -print -quit)" ]; then
     rm -rf "$build"
     mkdir -p "$build/classes"
     jdk=$(dirname "$(dirname "$(readlink -f "$(command -v javac)")")")

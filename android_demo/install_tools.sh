@@ -74,7 +74,8 @@ echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror bul
     >"$work/sources.list"
 private=(-q
     -o Dir::Etc::SourceList="$work/sources.list" -o Dir::Etc::SourceParts=/dev/null
-    -o Dir::State::Lists="$work/lists" -o Dir::Cache="$work" -o Dir::Cache::Archives="$work/archives"
+    -o Dir::State::Lists="$work/lists"
+    -o Dir::Cache="$work" -o Dir::Cache::Archives="$work/archives"
     -o Dir::State::Status=/dev/null -o APT::Sandbox::User=root)
 apt-get "${private[@]}" update >/dev/null
 (cd "$work" && apt-get "${private[@]}" download libandroid-23-java dalvik-exchange >/dev/null)

@@ -43,6 +43,11 @@ def java_tools() -> None:
 
 
 @pytest.fixture(scope="session")
+def junit_jars(java_tools: None) -> tuple[Path, ...]:
+    return JUNIT
+
+
+@pytest.fixture(scope="session")
 def apk_tools() -> None:
     need(
         ("aapt", "apksigner", "clang", "dexdump", "javac", "keytool", "ld.lld", "zipalign"),

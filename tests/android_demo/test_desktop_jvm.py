@@ -124,12 +124,11 @@ def test_java_reads_real_models_as_python_does(desktop: tuple[Run, Path], tmp_pa
         assert_equal(ours, theirs)
 
 
-def test_junit(desktop: tuple[Run, Path], tmp_path: Path) -> None:
+def test_junit(desktop: tuple[Run, Path], junit_jars: tuple[Path, ...], tmp_path: Path) -> None:
     """The tests of demo/ and desktop/, with the real LiteRT and the tiny bundle."""
     run, build = desktop
     run()  # Builds; without a command it only prints how it is used.
-    jars = [Path("/usr/share/java") / name for name in ("junit4.jar", "hamcrest-core.jar")]
-    class_path = os.pathsep.join(map(str, (build / "classes", tmp_path, *jars)))
+    class_path = os.pathsep.join(map(str, (build / "classes", tmp_path, *junit_jars)))
     demo = ROOT / "android_demo"
     sources = sorted(
         path for room in ("demo", "desktop") for path in (demo / room / "src/test").rglob("*.java")

@@ -142,10 +142,10 @@ def test_the_manifest_compiles(apk_tools: None, android_jar: Path, tmp_path: Pat
     )
     (tmp_path / "AndroidManifest.xml").write_text(manifest)
     folders = [option for folder in RESOURCES["app"] for option in ("-S", str(folder))]
+    versions = ("--min-sdk-version", "23", "--target-sdk-version", "36")
+    files = ("-M", tmp_path / "AndroidManifest.xml", "-I", android_jar, "-F", tmp_path / "app.apk")
     answer = subprocess.run(
-        ["aapt", "package", "-f", "-M", tmp_path / "AndroidManifest.xml", *folders]
-        + ["--auto-add-overlay", "--min-sdk-version", "23", "--target-sdk-version", "36"]
-        + ["-I", android_jar, "-F", tmp_path / "app.apk"],
+        ["aapt", "package", "-f", "--auto-add-overlay", *versions, *files, *folders],
         capture_output=True,
         text=True,
     )

@@ -1,5 +1,5 @@
 /*
- * Runs TFLite models for io.github.edgeocr.litert.LiteRtRunner through the C interface of LiteRT 2.3.
+ * Runs TFLite models for io.github.edgeocr.litert.LiteRtRunner through LiteRT 2.3's C interface.
  *
  * The library, libLiteRt.so, is looked up when the program runs: neither LiteRT's headers nor the
  * library are needed to build this file, and an app without the library can say so on its screen.
@@ -17,7 +17,8 @@
 typedef int Status; /* 0 is success */
 typedef void *Handle;
 
-enum { MAX_RANK = 8, FLOAT32 = 1, INT8 = 9, PER_TENSOR = 1, CPU = 1, LOCK_READ = 0, LOCK_WRITE = 1 };
+enum { MAX_RANK = 8, FLOAT32 = 1, INT8 = 9, PER_TENSOR = 1 };
+enum { CPU = 1, LOCK_READ = 0, LOCK_WRITE = 1 };
 
 typedef struct {
   uint32_t rank : 7;
@@ -47,7 +48,8 @@ typedef struct {
   } value;
 } EnvironmentOption;
 
-enum { TAG_COMPILER_FOLDER = 0, TAG_DISPATCH_FOLDER = 1, TAG_RUNTIME_FOLDER = 22, TAG_LEAST_LOGGED = 25 };
+enum { TAG_COMPILER_FOLDER = 0, TAG_DISPATCH_FOLDER = 1 };
+enum { TAG_RUNTIME_FOLDER = 22, TAG_LEAST_LOGGED = 25 };
 enum { IS_NUMBER = 2, IS_TEXT = 8, ERRORS = 3 };
 
 _Static_assert(sizeof(Layout) == 68, "LiteRtLayout");

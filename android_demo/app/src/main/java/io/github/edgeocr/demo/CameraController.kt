@@ -3,7 +3,9 @@ package io.github.edgeocr.demo
 import android.content.Context
 import android.graphics.Bitmap
 import android.graphics.Matrix
+import android.util.Size
 import androidx.annotation.OptIn
+import androidx.camera.core.CameraInfoUnavailableException
 import androidx.camera.core.CameraSelector
 import androidx.camera.core.ExperimentalGetImage
 import androidx.camera.core.ImageAnalysis
@@ -20,6 +22,7 @@ import androidx.camera.view.PreviewView
 import androidx.lifecycle.LifecycleOwner
 import io.github.edgeocr.BgrImage
 import io.github.edgeocr.EdgeOcrException
+import java.util.concurrent.ExecutionException
 import java.util.concurrent.Executor
 import java.util.concurrent.ExecutorService
 import java.util.concurrent.Executors
@@ -43,7 +46,20 @@ class CameraController(
     /** Binds the camera to a lifecycle, which starts and stops it. */
     fun start(owner: LifecycleOwner, view: PreviewView) {
         val future = ProcessCameraProvider.getInstance(context)
-        future.addListener({ bind(future.get(), owner, view) }, mainThread)
+        future.addListener(
+            {
+                try {
+                    bind(future.get(), owner, view)
+                } catch (error: ExecutionException) {
+                    fail(error)
+                } catch (error: CameraInfoUnavailableException) {
+                    fail(error)
+                } catch (error: IllegalArgumentException) {
+                    fail(error)
+                }
+            },
+            mainThread,
+        )
     }
 
     /** Takes a still picture, upright; [onTaken] is called on the main thread. */
@@ -67,19 +83,20 @@ class CameraController(
     }
 
     private fun bind(provider: ProcessCameraProvider, owner: LifecycleOwner, view: PreviewView) {
-        val selector = listOf(CameraSelector.DEFAULT_BACK_CAMERA, CameraSelector.DEFAULT_FRONT_CAMERA)
-            .firstOrNull(provider::hasCamera)
+        val selector = CAMERAS.firstOrNull(provider::hasCamera)
             ?: return onFailed(context.getString(R.string.no_camera))
-        val fourToThree = AspectRatioStrategy.RATIO_4_3_FALLBACK_AUTO_STRATEGY
+        val fourToThree = ResolutionSelector.Builder()
+            .setAspectRatioStrategy(AspectRatioStrategy.RATIO_4_3_FALLBACK_AUTO_STRATEGY)
+            .build()
         val preview = Preview.Builder()
-            .setResolutionSelector(ResolutionSelector.Builder().setAspectRatioStrategy(fourToThree).build())
+            .setResolutionSelector(fourToThree)
             .build()
             .apply { setSurfaceProvider(view.surfaceProvider) }
         val analysis = ImageAnalysis.Builder()
             .setBackpressureStrategy(ImageAnalysis.STRATEGY_KEEP_ONLY_LATEST)
             .setResolutionSelector(
                 ResolutionSelector.Builder()
-                    .setAspectRatioStrategy(fourToThree)
+                    .setAspectRatioStrategy(AspectRatioStrategy.RATIO_4_3_FALLBACK_AUTO_STRATEGY)
                     .setResolutionStrategy(
                         ResolutionStrategy(
                             ANALYSIS_SIZE,
@@ -91,20 +108,16 @@ class CameraController(
             .build()
             .apply { setAnalyzer(analysisThread, ::analyse) }
         val still = ImageCapture.Builder()
-            .setResolutionSelector(ResolutionSelector.Builder().setAspectRatioStrategy(fourToThree).build())
+            .setResolutionSelector(fourToThree)
             .build()
         val group = UseCaseGroup.Builder()
             .addUseCase(preview)
             .addUseCase(analysis)
             .addUseCase(still)
             .build()
-        try {
-            provider.unbindAll()
-            provider.bindToLifecycle(owner, selector, group)
-            capture = still
-        } catch (error: IllegalArgumentException) {
-            fail(error)
-        }
+        provider.unbindAll()
+        provider.bindToLifecycle(owner, selector, group)
+        capture = still
     }
 
     @OptIn(ExperimentalGetImage::class)
@@ -124,8 +137,13 @@ class CameraController(
         onFailed(context.getString(R.string.camera_failed, error.message))
 
     private companion object {
+        val CAMERAS = listOf(
+            CameraSelector.DEFAULT_BACK_CAMERA,
+            CameraSelector.DEFAULT_FRONT_CAMERA,
+        )
+
         /** Large enough for a page of text, small enough for several frames a second. */
-        val ANALYSIS_SIZE = android.util.Size(1280, 960)
+        val ANALYSIS_SIZE = Size(1280, 960)
 
         fun upright(bitmap: Bitmap, degrees: Int): Bitmap {
             if (degrees == 0) return bitmap

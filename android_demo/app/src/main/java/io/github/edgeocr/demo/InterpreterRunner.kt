@@ -43,12 +43,13 @@ class InterpreterRunner private constructor(
         val inputName = inputName(signature)
         val outputName = outputName(signature)
         val shape = input.shape()
-        if (!interpreter.getInputTensorFromSignature(inputName, signature).shape().contentEquals(shape)) {
+        if (!inputShape(inputName, signature).contentEquals(shape)) {
             resize(signature, inputName, shape)
         }
         // TFLite's LSTM keeps its state from run to run: a line would begin where the last ended.
         interpreter.resetVariableTensors()
-        val given = if (input.type() == TensorType.INT8) direct(input.bytes()) else direct(input.floats())
+        val isInt8 = input.type() == TensorType.INT8
+        val given = if (isInt8) direct(input.bytes()) else direct(input.floats())
         val made = interpreter.getOutputTensorFromSignature(outputName, signature)
         val values = ByteBuffer.allocateDirect(made.numBytes()).order(ByteOrder.nativeOrder())
         interpreter.runSignature(mapOf(inputName to given), mapOf(outputName to values), signature)
@@ -72,11 +73,13 @@ class InterpreterRunner private constructor(
         }
         interpreter.resizeInput(0, shape)
         interpreter.allocateTensors()
-        val resized = interpreter.getInputTensorFromSignature(inputName, signature).shape()
-        if (!resized.contentEquals(shape)) {
-            throw RuntimeUnavailableException("$file: LiteRT did not resize the input of $signature")
+        if (!inputShape(inputName, signature).contentEquals(shape)) {
+            throw RuntimeUnavailableException("$file: LiteRT did not resize $inputName")
         }
     }
+
+    private fun inputShape(inputName: String, signature: String): IntArray =
+        interpreter.getInputTensorFromSignature(inputName, signature).shape()
 
     private fun inputName(signature: String): String =
         only("input", signature) { interpreter.getSignatureInputs(signature) }
@@ -86,9 +89,8 @@ class InterpreterRunner private constructor(
 
     private fun only(kind: String, signature: String, names: () -> Array<String>): String {
         if (signature !in interpreter.signatureKeys) {
-            throw BundleException(
-                "$file has no signature $signature; it has: ${interpreter.signatureKeys.joinToString()}",
-            )
+            val known = interpreter.signatureKeys.joinToString()
+            throw BundleException("$file has no signature $signature; it has: $known")
         }
         return names().singleOrNull()
             ?: throw BundleException("$file: signature $signature must have one $kind")
@@ -98,10 +100,12 @@ class InterpreterRunner private constructor(
         val type = when (tensor.dataType()) {
             DataType.INT8 -> TensorType.INT8
             DataType.FLOAT32 -> TensorType.FLOAT32
-            else -> throw BundleException("$file: ${tensor.name()} is ${tensor.dataType()}, it must be int8 or float32")
+            else -> throw BundleException(
+                "$file: ${tensor.name()} is ${tensor.dataType()}, it must be int8 or float32",
+            )
         }
-        val quantization = tensor.quantizationParams()
-        return TensorPort(tensor.name(), type, tensor.shape(), quantization.scale, quantization.zeroPoint)
+        val quantized = tensor.quantizationParams()
+        return TensorPort(tensor.name(), type, tensor.shape(), quantized.scale, quantized.zeroPoint)
     }
 
     private companion object {
@@ -121,8 +125,10 @@ class InterpreterRunner private constructor(
             run()
         } catch (error: IllegalArgumentException) {
             throw RuntimeUnavailableException("$file: LiteRT refuses: ${error.message}")
+        } catch (error: IllegalStateException) {
+            throw RuntimeUnavailableException("$file: LiteRT can't run: ${error.message}")
         } catch (error: UnsatisfiedLinkError) {
-            throw RuntimeUnavailableException("$file: LiteRT's library does not load: ${error.message}")
+            throw RuntimeUnavailableException("$file: LiteRT does not load: ${error.message}")
         }
     }
 }

@@ -125,6 +125,7 @@ class MainActivity : ComponentActivity() {
     private fun message(reading: Reading.Done): String {
         val lines = reading.result.lines.size
         if (lines == 0) return getString(R.string.no_text)
-        return getString(R.string.read, lines, reading.result.timingsMillis.getValue("total").roundToInt())
+        val millis = reading.result.timingsMillis.getValue("total").roundToInt()
+        return getString(R.string.read, lines, millis)
     }
 }

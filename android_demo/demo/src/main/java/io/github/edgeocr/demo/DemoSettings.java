@@ -30,7 +30,8 @@ public final class DemoSettings {
      */
     public DemoSettings(int threads, Float threshold, Float boxThreshold, Float minScore) {
         if (threads < 1 || threads > MOST_THREADS) {
-            throw new OptionException("threads is " + threads + "; it must be 1 to " + MOST_THREADS);
+            throw new OptionException(
+                    "threads is " + threads + "; it must be 1 to " + MOST_THREADS);
         }
         this.threads = threads;
         this.threshold = threshold;

@@ -124,8 +124,9 @@ public final class OcrController implements Closeable {
             problem = "The picture can't be loaded: " + error.getMessage();
         } catch (OutOfMemoryError error) {
             problem = "The picture is too large for this device's memory";
+        } finally {
+            unread.decrementAndGet();
         }
-        unread.decrementAndGet();
         tell(result, problem);
     }
 

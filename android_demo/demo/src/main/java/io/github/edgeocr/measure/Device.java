@@ -23,6 +23,9 @@ public interface Device {
     /** Proportional set size of this process in bytes; null where the system does not tell. */
     Long proportionalBytes();
 
+    /** Processor time of this process so far, all threads; null where the system does not tell. */
+    Double processorMillis();
+
     /**
      * @throws io.github.edgeocr.RuntimeUnavailableException there is none
      */

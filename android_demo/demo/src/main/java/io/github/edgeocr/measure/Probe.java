@@ -247,18 +247,23 @@ public final class Probe {
         /** Reads a page, and keeps its times where there is somewhere to keep them. */
         double read(PlannedImage image, PageSamples samples) throws IOException {
             shapes.take();
+            Double usedBefore = device.processorMillis();
             long start = System.nanoTime();
             BgrImage pixels = device.image(image.path);
             double loadMillis = millisSince(start);
             OcrResult result = ocr.read(pixels, options);
             Map<String, Double> timings = result.getTimingsMillis();
             double total = loadMillis + timings.get("total");
+            Double usedAfter = device.processorMillis();
             if (samples != null) {
                 for (String key : SAMPLE_KEYS) {
                     double value =
                             key.equals("load") ? loadMillis
                                     : key.equals("total") ? total : timings.get(key);
                     samples.millis.get(key).add(value);
+                }
+                if (usedBefore != null && usedAfter != null) {
+                    samples.processorMillis.add(usedAfter - usedBefore);
                 }
                 samples.lines = result.getLines().size();
                 samples.shapes = shapes.take();
@@ -274,6 +279,7 @@ public final class Probe {
                 document.put("lines", page.getValue().lines);
                 document.put("shapes", page.getValue().shapes);
                 document.put("ms", page.getValue().millis);
+                document.put("cpu_ms", page.getValue().processorMillis);
                 documents.add(document);
             }
             Map<String, Object> document = new LinkedHashMap<>();
@@ -289,6 +295,7 @@ public final class Probe {
         int lines;
         Map<String, Object> shapes = Collections.emptyMap();
         final Map<String, List<Object>> millis = new LinkedHashMap<>();
+        final List<Object> processorMillis = new ArrayList<>();
 
         PageSamples() {
             for (String key : SAMPLE_KEYS) {
@@ -312,7 +319,8 @@ public final class Probe {
                 throw new InterruptedException();
             }
         } while (seconds() - start < plan.sustainedSeconds);
-        step("sustained, " + bundle + ": " + millis.size() + " reads", seconds() * 1e3 - start * 1e3);
+        double took = (seconds() - start) * 1e3;
+        step("sustained, " + bundle + ": " + millis.size() + " reads", took);
         Map<String, Object> sustained = new LinkedHashMap<>();
         sustained.put("bundle", bundle);
         sustained.put("threads", threads);
@@ -335,7 +343,8 @@ public final class Probe {
             for (int corner = 0; corner < 4; corner++) {
                 points.add(
                         Arrays.<Object>asList(
-                                line.getCornerPoints().x(corner), line.getCornerPoints().y(corner)));
+                                line.getCornerPoints().x(corner),
+                                line.getCornerPoints().y(corner)));
             }
             Map<String, Object> document = new LinkedHashMap<>();
             document.put("text", line.getText());
@@ -426,7 +435,8 @@ public final class Probe {
     }
 
     private static String now() {
-        SimpleDateFormat format = new SimpleDateFormat("yyyy-MM-dd'T'HH:mm:ss'+00:00'", Locale.ROOT);
+        SimpleDateFormat format =
+                new SimpleDateFormat("yyyy-MM-dd'T'HH:mm:ss'+00:00'", Locale.ROOT);
         format.setTimeZone(TimeZone.getTimeZone("UTC"));
         return format.format(new Date());
     }

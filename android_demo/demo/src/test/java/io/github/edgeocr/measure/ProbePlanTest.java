@@ -13,7 +13,7 @@ public final class ProbePlanTest {
     private static final String PLAN =
             "{\"bundles\": [{\"name\": \"v4\", \"path\": \"bundles/0\"}],"
                     + "\"images\": [{\"name\": \"a\", \"path\": \"images/a.png\", \"lines\": 3}],"
-                    + "\"read_once\": [{\"name\": \"b\", \"path\": \"images/b.png\", \"lines\": null}],"
+                    + "\"read_once\": [{\"name\": \"b\", \"path\": \"b.png\", \"lines\": null}],"
                     + "\"threads\": [1, 4], \"limit_sides\": [null, 640], \"line_widths\": [],"
                     + "\"rounds\": 5, \"warm_ups\": 2, \"cold_starts\": 0, \"processes\": [],"
                     + "\"throughput_s\": 10.0, \"sustained_s\": 1.5, \"cores\": null,"

@@ -1,5 +1,6 @@
 package io.github.edgeocr.desktop;
 
+import com.sun.management.OperatingSystemMXBean;
 import io.github.edgeocr.BgrImage;
 import io.github.edgeocr.BundleFiles;
 import io.github.edgeocr.FolderBundleFiles;
@@ -10,6 +11,7 @@ import io.github.edgeocr.measure.ProcessMemory;
 import java.awt.image.BufferedImage;
 import java.io.File;
 import java.io.IOException;
+import java.lang.management.ManagementFactory;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.util.LinkedHashMap;
@@ -89,6 +91,15 @@ final class DesktopDevice implements Device {
     @Override
     public Long proportionalBytes() {
         return ProcessMemory.proportional();
+    }
+
+    @Override
+    public Double processorMillis() {
+        java.lang.management.OperatingSystemMXBean system =
+                ManagementFactory.getOperatingSystemMXBean();
+        return system instanceof OperatingSystemMXBean
+                ? ((OperatingSystemMXBean) system).getProcessCpuTime() / 1e6
+                : null;
     }
 
     @Override

@@ -119,7 +119,8 @@ public final class OcrControllerTest {
     @Test
     public void aCorruptAssetIsNamed() throws InterruptedException {
         BundleFiles sound = NativeRuntime.tinyBundle();
-        for (String corrupt : new String[] {"bundle.json", "det.tflite", "rec.tflite", "charset.txt"}) {
+        String[] names = {"bundle.json", "det.tflite", "rec.tflite", "charset.txt"};
+        for (String corrupt : names) {
             BundleFiles files =
                     name ->
                             name.equals(corrupt)

@@ -45,7 +45,8 @@ public final class LiteRtRunner implements TensorRunner {
         try {
             System.load(adapter);
         } catch (UnsatisfiedLinkError error) {
-            throw new RuntimeUnavailableException(adapter + " does not load: " + error.getMessage());
+            throw new RuntimeUnavailableException(
+                    adapter + " does not load: " + error.getMessage());
         }
         try {
             loadLibrary(liteRt);
@@ -94,7 +95,7 @@ public final class LiteRtRunner implements TensorRunner {
         if (input.type() != signature.input.type
                 || shape.length != signature.input.shape().length) {
             throw new RuntimeUnavailableException(
-                    file + ": signature " + name + " takes another type or number of dimensions than "
+                    file + ": signature " + name + " takes another type or rank than "
                             + input.type() + " " + Arrays.toString(shape));
         }
         boolean resize = !Arrays.equals(shape, signature.shape);

@@ -11,6 +11,7 @@ import android.os.BatteryManager;
 import android.os.Build;
 import android.os.Debug;
 import android.os.PowerManager;
+import android.os.Process;
 import io.github.edgeocr.BgrImage;
 import io.github.edgeocr.BundleFiles;
 import io.github.edgeocr.FolderBundleFiles;
@@ -114,6 +115,11 @@ final class AndroidDevice implements Device {
     @Override
     public Long proportionalBytes() {
         return Debug.getPss() * 1024;
+    }
+
+    @Override
+    public Double processorMillis() {
+        return (double) Process.getElapsedCpuTime();
     }
 
     @Override

@@ -112,7 +112,7 @@ public final class Pictures {
                 bitmap, 0, 0, bitmap.getWidth(), bitmap.getHeight(), upright, false);
     }
 
-    /** What another app shares, halved to {@link #LONGEST_SIDE}; a copy lies in the cache meanwhile. */
+    /** What another app shares, halved to {@link #LONGEST_SIDE}. */
     public static Bitmap decode(Context context, Uri uri) throws IOException {
         File copy = File.createTempFile("picture", null, context.getCacheDir());
         try {
@@ -128,6 +128,8 @@ public final class Pictures {
                 }
             }
             return decode(copy, LONGEST_SIDE);
+        } catch (SecurityException error) {
+            throw new IOException("the other app does not allow it", error);
         } finally {
             copy.delete();
         }

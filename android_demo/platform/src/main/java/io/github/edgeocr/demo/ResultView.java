@@ -89,7 +89,8 @@ public final class ResultView extends View {
         text.setTextSize(14 * density * Math.min(1, room / width));
         float bottom = fitted.y(corners.top()) - density;
         float top = bottom + text.ascent();
-        canvas.drawRect(left, top, left + Math.min(width, room), bottom + text.descent(), background);
+        float right = left + Math.min(width, room);
+        canvas.drawRect(left, top, right, bottom + text.descent(), background);
         canvas.drawText(line.getText(), left, bottom, text);
     }
 

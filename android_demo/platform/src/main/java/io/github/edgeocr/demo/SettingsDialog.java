@@ -56,7 +56,11 @@ public final class SettingsDialog {
                 new Threshold(view, R.id.threshold, R.id.threshold_own, current.threshold, 0.3f);
         final Threshold box =
                 new Threshold(
-                        view, R.id.box_threshold, R.id.box_threshold_own, current.boxThreshold, 0.6f);
+                        view,
+                        R.id.box_threshold,
+                        R.id.box_threshold_own,
+                        current.boxThreshold,
+                        0.6f);
         final Threshold score =
                 new Threshold(view, R.id.min_score, R.id.min_score_own, current.minScore, 0.5f);
         new AlertDialog.Builder(activity)
