@@ -72,7 +72,7 @@ p { margin: 4px 0 12px; }
   padding: 16px 18px; margin: 14px 0; }
 .invalid { background: var(--bad-paper); border-color: var(--bad); }
 .invalid strong { color: var(--bad); }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(128px, 1fr)); gap: 10px;
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(118px, 1fr)); gap: 10px;
   margin: 14px 0; }
 .tile { background: var(--card); border: 1px solid var(--rule); border-radius: 10px;
   padding: 10px 14px; }
@@ -80,7 +80,8 @@ p { margin: 4px 0 12px; }
 .tile span { color: var(--quiet); font-size: 13px; line-height: 1.3; display: block; }
 .legend { display: flex; flex-wrap: wrap; gap: 4px 14px; font-size: 13px; margin: 0 0 8px;
   padding: 0; list-style: none; }
-.legend i { display: inline-block; width: 11px; height: 11px; border-radius: 3px;
+.bundle { font-weight: 600; margin: 16px 0 -6px; }
+.bundle i, .legend i { display: inline-block; width: 11px; height: 11px; border-radius: 3px;
   margin-right: 5px; background: currentColor; }
 figure { margin: 0; }
 figcaption { color: var(--quiet); font-size: 13px; margin-top: 6px; }
@@ -102,9 +103,10 @@ table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabula
 th, td { padding: 5px 9px; text-align: left; border-bottom: 1px solid var(--rule);
   vertical-align: top; }
 th { font-weight: 600; color: var(--quiet); vertical-align: bottom; }
+td { white-space: nowrap; }
 td:first-child, th:first-child { padding-left: 0; }
-.number { text-align: right; white-space: nowrap; }
-.text td + td { overflow-wrap: anywhere; }
+.number { text-align: right; }
+.text td + td { white-space: normal; overflow-wrap: anywhere; }
 .notes { font-size: 13px; color: var(--quiet); margin: 8px 0 0; padding-left: 18px; }
 summary { cursor: pointer; font-weight: 600; }
 details[open] summary { margin-bottom: 10px; }
@@ -167,7 +169,7 @@ def _device(result: DeviceResult) -> Iterator[str]:
             '<div class="card invalid"><strong>Invalid: do not use these times.</strong>'
             f'<ul class="notes">{rows}</ul></div>'
         )
-    yield _tiles(result)
+    yield from _tiles(result)
     for plot in _device_plots(result):
         yield _figure(plot)
     for i, table in enumerate(device_tables(result)):
@@ -178,29 +180,30 @@ def _device(result: DeviceResult) -> Iterator[str]:
     )
 
 
-def _tiles(result: DeviceResult) -> str:
-    """The figures of the first run, one bundle after the other."""
-    tiles = []
+def _tiles(result: DeviceResult) -> Iterator[str]:
+    """The figures of the first run, a row for every bundle."""
     run = result.runs[0]
-    several = len(run.bundles) > 1
     summed = scores(result)
     for bundle in run.bundles:
         size = sum(bundle_of(result, bundle.bundle).bytes.values()) / 1e6
-        name = f"{bundle.bundle}: " if several else ""
-        peak = run_samples(bundle, "peak")
-        figures = [
-            (_short(sampling.median(run_samples(bundle, "total"))) + " ms", "a page, warm"),
-            (f"{sampling.median(peak):.0f} MB", "peak memory") if len(peak) else None,
-            (f"{size:.1f} MB", "on disk"),
-        ]
+        starts, peak = run_samples(bundle, "start"), run_samples(bundle, "peak")
+        figures = [(_short(sampling.median(run_samples(bundle, "total"))) + " ms", "a page, warm")]
+        if len(starts):
+            figures.append((_short(sampling.median(starts)) + " ms", "start to text"))
+            figures.append((f"{sampling.median(peak):.0f} MB", "peak memory"))
+        figures.append((f"{size:.1f} MB", "on disk"))
         if bundle.bundle in summed:
             characters = summed[bundle.bundle][0].characters
             figures.append((f"{100 * characters.hmean:.1f} %", "characters F"))
-        tiles += [
-            f'<div class="tile"><b>{escape(value)}</b><span>{escape(name + what)}</span></div>'
-            for value, what in (figure for figure in figures if figure is not None)
-        ]
-    return f'<div class="tiles">{"".join(tiles)}</div><p class="quiet">{run_label(run)}</p>'
+        tiles = "".join(
+            f'<div class="tile"><b>{escape(value)}</b><span>{escape(what)}</span></div>'
+            for value, what in figures
+        )
+        name = escape(f"{bundle.bundle}, {run_label(run)}")
+        yield (
+            f'<p class="bundle"><i class="{_colour(result, bundle.bundle)}"></i>{name}</p>'
+            f'<div class="tiles">{tiles}</div>'
+        )
 
 
 def _device_plots(result: DeviceResult) -> Iterator[Plot]:

@@ -82,7 +82,7 @@ def distributions(rows: Sequence[Samples], *, unit: str) -> Draw:
         every = [value for row in rows for value in row.values]
         low, high = min(every), max(every)
         margin = 0.04 * (high - low) or 0.05 * high or 1.0
-        axis = _Axis(max(0.0, low - margin), high + margin, 8, width - 8)
+        axis = _Axis(max(0.0, low - margin), high + margin, 0, width - 4)
         height = _ROW * len(rows) + _AXIS
         parts = [_vertical_grid(axis, height - _AXIS, unit)]
         # Dots that fall on each other are told apart by their height; the same at every drawing.
@@ -120,7 +120,7 @@ def stacked_bars(rows: Sequence[Bar], *, unit: str) -> Draw:
 
     def draw(width: int) -> str:
         widest = max(max(sum(value for _, _, value in row.parts), row.mark or 0.0) for row in rows)
-        axis = _Axis(0.0, widest * 1.02 or 1.0, 8, width - 8)
+        axis = _Axis(0.0, widest * 1.02 or 1.0, 0, width - 4)
         height = _ROW * len(rows) + _AXIS
         parts = [_vertical_grid(axis, height - _AXIS, unit)]
         for i, row in enumerate(rows):

@@ -270,7 +270,7 @@ def device_result(
                         shape="48x320",
                         partitions=1,
                         operators=(
-                            OperatorCount(kind="CONV_2D", count=30, delegated=29, macs=500_000_000),
+                            OperatorCount(kind="CONV_2D", count=30, delegated=29, macs=100_000_000),
                         ),
                     ),
                 ),

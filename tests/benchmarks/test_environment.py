@@ -1,4 +1,5 @@
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -64,7 +65,7 @@ def test_what_the_system_does_not_state_is_left_out(tmp_path: Path) -> None:
     facts = environment.machine(tmp_path)
     assert not {"cpu", "board", "cgroup_cpus", "memory_bytes", "scaling_governor"} & set(facts)
     assert {"architecture", "python", "cpus"} <= set(facts)
-    assert environment.state(tmp_path) == {}
+    assert not {"load_1min", "temperature_c"} & set(environment.state(tmp_path))
 
 
 def test_control_group_quota(tmp_path: Path) -> None:
@@ -100,6 +101,40 @@ def test_clock_decides_where_no_capacity_is_stated(
     )
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1}, raising=False)
     assert environment.fastest_cores(1, tmp_path) == (0,)
+
+
+@pytest.mark.parametrize(
+    ("text", "bits"),
+    [
+        ("throttled=0x0\n", 0),
+        ("throttled=0x50005\n", 0x50005),
+        ("", None),
+        ("throttled=", None),
+        ("throttled=0xZZ", None),
+        ("temp=48.3'C", None),
+    ],
+)
+def test_what_the_firmware_says_of_power_and_heat(text: str, bits: int | None) -> None:
+    assert environment.parse_throttled(text) == bits
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a POSIX shell")
+def test_the_firmware_is_asked_where_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "throttled" not in environment.state(tmp_path)
+    command = tmp_path / "vcgencmd"
+    command.write_text('#!/bin/sh\n[ "$1" = get_throttled ] && echo throttled=0x50000\n')
+    command.chmod(0o755)
+    assert environment.state(tmp_path)["throttled"] == 0x50000
+
+
+def test_an_emulated_machine_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("EDGEOCR_EMULATED", raising=False)
+    assert "emulated" not in environment.machine(tmp_path)
+    monkeypatch.setenv("EDGEOCR_EMULATED", "qemu-user")
+    assert environment.machine(tmp_path)["emulated"] == "qemu-user"
 
 
 def test_this_machine_can_be_described() -> None:

@@ -1,0 +1,182 @@
+import dataclasses
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from edgeocr_benchmarks.__main__ import main
+from edgeocr_benchmarks.device_results import DeviceResult, State, Sustained, Throughput
+from edgeocr_benchmarks.html_page import NARROW, WIDE, html_page
+from edgeocr_benchmarks.results import read_result, write_result
+
+MakeDeviceResult = Callable[..., DeviceResult]
+
+PAGES = (("a", 5, 320_000), ("b", 10, 320_000), ("c", 20, 640_000), ("d", 40, 640_000))
+PI_5 = {
+    "architecture": "aarch64",
+    "board": "Raspberry Pi 5",
+    "cpu": ["4 x Cortex-A76"],
+    "cpus": 4,
+    "cpuinfo_max_freq": {str(cpu): "2400000" for cpu in range(4)},
+}
+
+
+class Reader(HTMLParser):
+    """Refuses tags that are not closed, and gathers what is shown and what is referred to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.text = ""
+        self.tags: list[str] = []
+        self.references: list[str] = []
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.references += [
+            value or "" for name, value in attributes if name in ("src", "href", "xlink:href")
+        ]
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self.open:
+            self.text += data + "\n"
+
+
+def read(page: str) -> Reader:
+    reader = Reader()
+    reader.feed(page)
+    reader.close()
+    assert reader.open == []
+    return reader
+
+
+@pytest.fixture
+def full(make_device_result: MakeDeviceResult) -> DeviceResult:
+    """With everything that has a plot."""
+    facts = {"temperature_c": {"cpu": 61.0}, "scaling_cur_freq_khz": {"3": "2400000"}}
+    return make_device_result(
+        ms=tuple(100.0 + i % 5 for i in range(12)),
+        bundle="edge <b>bold</b> & co",
+        threads=(1, 2, 4),
+        pages=PAGES,
+        environment=PI_5,
+        states=tuple(State(at_s=float(at), facts=facts) for at in range(0, 100, 9)),
+        throughput=(
+            Throughput(
+                bundle="edge <b>bold</b> & co",
+                processes=2,
+                images=40,
+                seconds=10.0,
+                peak_bytes=200_000_000,
+                pss_bytes=None,
+            ),
+        ),
+        sustained=(
+            Sustained(
+                bundle="edge <b>bold</b> & co",
+                threads=4,
+                cores=(),
+                began_s=90.0,
+                ended_s=99.0,
+                image="a",
+                at_s=(1.0, 2.0, 3.0),
+                ms=(100.0, 101.0, 120.0),
+            ),
+        ),
+    )
+
+
+def test_a_page_needs_nothing_but_itself(full: DeviceResult) -> None:
+    page = html_page([full])
+    reader = read(page)
+    assert reader.references == []
+    assert not set(reader.tags) & {"script", "link", "img", "iframe", "object", "foreignobject"}
+    assert "url(" not in page
+    assert "@import" not in page
+    assert 'name="viewport"' in page
+    assert "prefers-color-scheme: dark" in page
+
+
+def test_every_plot_is_drawn_for_wide_windows_and_for_phones(full: DeviceResult) -> None:
+    page = html_page([full])
+    titles = re.findall(r"<h3>(.*?)</h3>", page)
+    assert titles == [
+        "Warm reads",
+        "Where the time goes",
+        "What a page costs",
+        "Size against accuracy",
+        "What more threads bring",
+        "Arithmetic against the peak of the cores",
+        "Pages per second of several processes",
+        "Reading without a rest",
+        "The hottest sensor",
+        "The highest clock",
+    ]
+    drawn = re.findall(r'<svg viewBox="0 0 (\d+) \d+"', page)
+    assert drawn == [str(WIDE), str(NARROW)] * len(titles)
+
+
+def test_nothing_is_drawn_outside_of_its_plot(full: DeviceResult) -> None:
+    page = html_page([full])
+    for width, height, body in re.findall(
+        r'<svg viewBox="0 0 (\d+) (\d+)".*?>(.*?)</svg>', page, re.DOTALL
+    ):
+        for name, limit in (("x", width), ("cx", width), ("x1", width), ("x2", width)):
+            for value in re.findall(rf'\b{name}="([-\d.]+)"', body):
+                assert -0.1 <= float(value) <= float(limit) + 0.1
+        for name in ("y", "cy", "y1", "y2"):
+            for value in re.findall(rf'\b{name}="([-\d.]+)"', body):
+                assert -0.1 <= float(value) <= float(height) + 0.1
+
+
+def test_names_are_text_and_no_markup(full: DeviceResult) -> None:
+    reader = read(html_page([full]))
+    assert "edge <b>bold</b> & co, 1 thread" in reader.text
+    # The tiles have figures in b; none of them is the bundle's name.
+    assert "bold" not in re.findall(r"<b>(.*?)</b>", html_page([full]))
+
+
+def test_figures_are_those_of_the_samples(full: DeviceResult) -> None:
+    text = read(html_page([full])).text
+    assert "102 ms" in text  # the median of 100, 101, ... 104
+    assert "95.0 %" in text  # characters
+    assert "4.2 MB" in text
+    # 75 lines of 0.1 GMAC in 4 x 40.8 ms, of one core's 2 x 16 x 2.4 GMAC/s.
+    assert "46.0 GMAC/s = 60 % of the peak" in text
+    assert "Invalid" not in text
+
+
+def test_an_invalid_result_says_so_first(full: DeviceResult) -> None:
+    emulated = dataclasses.replace(full, environment={**PI_5, "emulated": "qemu-user"})
+    page = html_page([emulated])
+    text = read(page).text
+    assert text.index("Invalid: do not use these times.") < text.index("Warm reads")
+    assert "Arithmetic against the peak" not in page
+
+
+def test_speed_and_accuracy_of_engines_have_a_place(tmp_path: Path, full: DeviceResult) -> None:
+    recorded = Path(__file__).with_name("recorded_speed.json")
+    write_result(full, tmp_path / "device.json")
+    html, csv = tmp_path / "page.html", tmp_path / "rows.csv"
+    files = [str(recorded), str(tmp_path / "device.json")]
+    assert main(["show", *files, "--html", str(html), "--csv", str(csv)]) == 0
+    text = read(html.read_text(encoding="utf-8")).text
+    assert "Warm reads of rendered page" in text
+    assert "1,653 ms" in text
+    header, *rows = csv.read_text(encoding="utf-8").splitlines()
+    assert header.startswith("created,target,bundle,precision,threads,limit_side,page,metric")
+    total = next(row for row in rows if ",1,,,total," in row)
+    assert total.startswith(
+        "2025-01-02T03:04:05Z,local,edge <b>bold</b> & co,int8,1,,,total,ms,yes"
+    )
+    assert read_result(tmp_path / "device.json") == full
