@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 import tempfile
@@ -72,7 +73,7 @@ def named_target(name: str, options: TargetOptions, commands: Commands) -> Targe
                 Address.parse(rest), identity=options.identity, options=options.ssh_option
             ),
             commands=commands,
-            assumed=ASSUMED_BOARD,
+            assumed=_assumed_board(options.parent),
             python=options.python or "python3",
             carry=options.carry or "all",
             wheels=options.wheels,
@@ -106,6 +107,11 @@ def _on_this_machine(
         parent=options.parent,
         keep=options.keep,
     )
+
+
+def _assumed_board(parent: str | None) -> TargetFacts:
+    folder = Path(ASSUMED_BOARD.folder)
+    return dataclasses.replace(ASSUMED_BOARD, folder=f"{parent or folder.parent}/{folder.name}")
 
 
 def _facts_of_this_machine(parent: str | None) -> TargetFacts:

@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from edgeocr_benchmarks.plan import FILE_NAME, PlannedBundle, PlannedImage, ProbePlan
@@ -25,14 +27,16 @@ PATIENCE_S = 30.0
 """A busy machine may take long for what takes milliseconds."""
 
 
-def find_programs(*programs: str) -> dict[str, str]:
+def find_programs(
+    *programs: str, packages: str = "benchmarks/target_packages.sh"
+) -> dict[str, str]:
     """Paths of programs. Without one a test is skipped, unless all tools must be here."""
     places = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
     found = {program: shutil.which(program, path=places) for program in programs}
     missing = [program for program, path in found.items() if path is None]
     if missing and os.environ.get("EDGEOCR_ALL_TOOLS") != "1":
-        pytest.skip(f"{', '.join(missing)} not here: benchmarks/target_packages.sh installs them")
-    assert not missing, f"benchmarks/target_packages.sh installs {', '.join(missing)}"
+        pytest.skip(f"{', '.join(missing)} not here: {packages} installs them")
+    assert not missing, f"{packages} installs {', '.join(missing)}"
     return {program: path for program, path in found.items() if path is not None}
 
 
@@ -56,10 +60,21 @@ def list_processes(folder: Path | str) -> list[str]:
     return found
 
 
+def paint_line(path: Path) -> None:
+    """A page with the line "abcd" in the picture language of tests/golden/make_tiny_bundle.py."""
+    page = np.full((180, 250, 3), 255, np.uint8)
+    line = page[10:42, 20:164]
+    line[:] = 0, 0, 255
+    for row in range(4):
+        line[8 * row : 8 * row + 8, 32 * row + 16 : 32 * row + 32] = 0, 255, 255
+    line[-4:, :, 2] = 160
+    assert cv2.imwrite(str(path), page)
+
+
 def write_payload(folder: Path, *, rounds: int = 1) -> Path:
-    """One small page for the tiny bundle; many rounds make a run that somebody has to end."""
+    """One page for the tiny bundle; many rounds make a run that somebody has to end."""
     (folder / "images").mkdir(parents=True)
-    shutil.copy(ROOT / "sdk/edgeocr/self_test.png", folder / "images/page.png")
+    paint_line(folder / "images/page.png")
     shutil.copytree(TINY_BUNDLE, folder / "bundles/tiny")
     ProbePlan(
         bundles=(PlannedBundle(name="tiny", path="bundles/tiny"),),
@@ -182,6 +197,15 @@ def running_sshd(folder: Path, *extra: str) -> Iterator[Sshd]:
 def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
     with running_sshd(tmp_path_factory.mktemp("ssh") / "sshd") as server:
         yield server
+
+
+RunSshd = Callable[..., contextlib.AbstractContextManager[Sshd]]
+
+
+@pytest.fixture
+def run_sshd(tmp_path: Path) -> RunSshd:
+    """Runs one more sshd, with rows of its own in its configuration."""
+    return lambda *extra: running_sshd(tmp_path / "sshd", *extra)
 
 
 class Wire:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from edgeocr.errors import OptionError
+from edgeocr_benchmarks.device_results import DeviceResult
 from edgeocr_benchmarks.errors import TargetError
 from edgeocr_benchmarks.results import read_result
 from edgeocr_benchmarks.targets.commands import RunningCommands
@@ -67,7 +68,9 @@ def test_a_run_brings_its_result_and_leaves_nothing(
     result = tmp_path / "result.json"
     kept = measure_on(board(sshd, parent), payload, result, on_row=rows.append)
     assert kept is None
-    assert read_result(result).benchmark == "device"
+    read = read_result(result)
+    assert isinstance(read, DeviceResult)
+    assert [line.text for reading in read.readings for line in reading.lines] == ["abcd"]
     assert any("warm" in row for row in rows)
     assert list(parent.iterdir()) == []
     assert processes_of(parent) == []
