@@ -65,7 +65,7 @@ def full(make_device_result: MakeDeviceResult) -> DeviceResult:
     """With everything that has a plot."""
     facts = {"temperature_c": {"cpu": 61.0}, "scaling_cur_freq_khz": {"3": "2400000"}}
     return make_device_result(
-        ms=tuple(100.0 + i % 5 for i in range(12)),
+        ms=tuple(100.0 + i % 5 for i in range(15)),
         bundle="edge <b>bold</b> & co",
         threads=(1, 2, 4),
         pages=PAGES,
