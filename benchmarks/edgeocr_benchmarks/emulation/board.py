@@ -8,6 +8,7 @@ their own paths.
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from collections.abc import Mapping
@@ -187,7 +188,8 @@ def _furnish(board: EmulatedBoard) -> None:
         link = board.prefix / folder
         link.parent.mkdir(parents=True, exist_ok=True)
         if not link.is_symlink():
-            link.symlink_to(board.root / folder)
+            # Relative, so that the cache can be moved.
+            link.symlink_to(os.path.relpath(board.root / folder, link.parent))
     for path, content in system_files(board.model).items():
         _write(board.prefix / path, content)
     # Empty, else the temperature of this machine would be the board's.

@@ -89,9 +89,14 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 def _count(arguments: argparse.Namespace) -> None:
-    for name in ("side", "repeats"):
-        if getattr(arguments, name) < 1:
-            raise OptionError(f"--{name} is {getattr(arguments, name)}; it must be positive")
+    widths = arguments.width or WIDTHS
+    for name, value in (
+        ("side", arguments.side),
+        ("repeats", arguments.repeats),
+        ("width", min(widths)),
+    ):
+        if value < 1:
+            raise OptionError(f"--{name} is {value}; it must be positive")
     check_writable(arguments.out)
     with TemporaryDirectory(prefix="edgeocr-page-") as scratch:
         page = arguments.image
@@ -106,7 +111,7 @@ def _count(arguments: argparse.Namespace) -> None:
             page=page,
             line=line,
             side=arguments.side,
-            widths=arguments.width or WIDTHS,
+            widths=widths,
             repeats=arguments.repeats,
             command=arguments.command_line,
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -154,11 +153,16 @@ def build_counter(cache: Path) -> Path:
     """Compiles instruction_counter.c, or returns what was compiled before.
 
     Raises:
-        EmulationError: there is no compiler, or it refuses the source.
+        EmulationError: this emulator takes no plugins, there is no compiler, or it refuses the
+            source.
     """
-    interface = _plugin_interface(emulator_version())
+    if "-plugin" not in run([program(EMULATOR), "-help"], doing="asking QEMU for its options"):
+        raise EmulationError(
+            f"this {EMULATOR} takes no plugins, so it can't count: static builds don't, nor does "
+            "Debian 13's; Debian 12's package qemu-user does"
+        )
     digest = hashlib.sha256(_COUNTER.read_bytes()).hexdigest()[:12]
-    library = cache / f"instruction_counter-{interface}-{digest}.so"
+    library = cache / f"instruction_counter-{digest}.so"
     if library.is_file():
         return library
     cache.mkdir(parents=True, exist_ok=True)
@@ -166,32 +170,11 @@ def build_counter(cache: Path) -> Path:
         made = library.with_suffix(".partial")
         options = ("-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC")
         run(
-            [
-                *(program("gcc"), *options, f"-DPLUGIN_INTERFACE={interface}"),
-                *("-o", made, _COUNTER, "-lpthread"),
-            ],
+            [program("gcc"), *options, "-o", made, _COUNTER, "-lpthread"],
             doing="compiling the instruction counter",
         )
         made.replace(library)
     return library
-
-
-def emulator_version() -> str:
-    """As "qemu-aarch64 version 7.2.22 (Debian ...)".
-
-    Raises:
-        EmulationError: there is no emulator.
-    """
-    told = run([program(EMULATOR), "--version"], doing="asking for QEMU's version")
-    return told.splitlines()[0]
-
-
-def _plugin_interface(version: str) -> int:
-    """The version of the plugin interface to state to an emulator."""
-    match = re.search(r"version (\d+)\.", version)
-    if match is None:
-        raise EmulationError(f"{EMULATOR} tells no version: {version!r}")
-    return 1 if int(match[1]) < 9 else 2
 
 
 @contextmanager
@@ -292,10 +275,11 @@ def _most_frequent(mnemonics: Mapping[str, int]) -> dict[str, int]:
 
 
 def _versions() -> dict[str, str]:
+    told = run([program(EMULATOR), "--version"], doing="asking for QEMU's version")
     pinned = dict(requirement.split("==") for requirement in REQUIREMENTS)
     return {
         "edgeocr": metadata.version("edgeocr"),
-        "emulator": emulator_version(),
+        "emulator": told.splitlines()[0],
         "debian": SUITE,
         **pinned,
     }

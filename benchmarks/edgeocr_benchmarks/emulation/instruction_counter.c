@@ -11,9 +11,8 @@
  * is enough to count how often each block runs. What a block consists of is looked at once, when
  * it is translated. Counts are exact but for blocks that a signal interrupts.
  *
- * QEMU accepts plugins that state a version of its interface that it supports: 1 up to QEMU 8.2,
- * 2 from QEMU 9.0 on. Of what is used here only one function has changed. The interface's header
- * belongs to QEMU's sources and few packages have it, so what is used of it is declared here.
+ * Written for version 1 of the plugin interface, which QEMU has up to 8.2. Its header belongs to
+ * QEMU's sources and no package has it, so what is used of it is declared here.
  */
 #include <inttypes.h>
 #include <pthread.h>
@@ -29,15 +28,7 @@ struct qemu_plugin_insn;
 enum qemu_plugin_cb_flags { QEMU_PLUGIN_CB_NO_REGS };
 
 #define EXPORT __attribute__((visibility("default")))
-EXPORT int qemu_plugin_version = PLUGIN_INTERFACE; /* given when this is compiled */
-enum { DATA_IS_COPIED_SINCE = 3 };
-
-typedef struct {
-    const char *target_name;
-    struct {
-        int min, cur;
-    } version;
-} qemu_info_head; /* where the structure qemu_info_t begins */
+EXPORT int qemu_plugin_version = 1;
 
 typedef void (*translated_cb)(qemu_plugin_id_t, struct qemu_plugin_tb *);
 typedef void (*executed_cb)(unsigned int vcpu, void *data);
@@ -50,8 +41,7 @@ void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *, executed_cb,
 void qemu_plugin_register_vcpu_syscall_cb(qemu_plugin_id_t, syscall_cb);
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *);
 struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *, size_t);
-/* Until version 3 it took the instruction alone and returned the address of its bytes. */
-uintptr_t qemu_plugin_insn_data(const struct qemu_plugin_insn *, void *bytes, size_t size);
+const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *);
 size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *);
 char *qemu_plugin_insn_disas(const struct qemu_plugin_insn *);
 
@@ -75,7 +65,6 @@ static struct block *blocks;
 static char names[MOST_MNEMONICS][16];
 static size_t name_count;
 static FILE *out;
-static int offered_interface;
 
 /* Index of the first word of a disassembled instruction. */
 static uint16_t mnemonic_index(const char *text) {
@@ -107,9 +96,7 @@ static const char *newer_mnemonic(const struct qemu_plugin_insn *instruction) {
     };
     uint32_t word;
     if (qemu_plugin_insn_size(instruction) == sizeof word) {
-        uintptr_t answer = qemu_plugin_insn_data(instruction, &word, sizeof word);
-        if (offered_interface < DATA_IS_COPIED_SINCE)
-            memcpy(&word, (const void *)answer, sizeof word);
+        memcpy(&word, qemu_plugin_insn_data(instruction), sizeof word);
         for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
             if ((word & known[i].mask) == known[i].bits)
                 return known[i].name;
@@ -194,7 +181,7 @@ static void system_call(qemu_plugin_id_t id, unsigned int vcpu, int64_t number, 
 }
 
 EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const void *info, int argc, char **argv) {
-    offered_interface = ((const qemu_info_head *)info)->version.cur;
+    (void)info;
     for (int i = 0; i < argc; i++)
         if (strncmp(argv[i], "out=", 4) == 0)
             out = fopen(argv[i] + 4, "w");

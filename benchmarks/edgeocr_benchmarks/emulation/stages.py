@@ -197,8 +197,8 @@ def _recognise(
     run: StageRun, work: StageWork, ocr: Ocr, line: NDArray[np.uint8], width: int
 ) -> None:
     recogniser = ocr.recogniser
-    height = recogniser.model.signatures[0].height
-    columns = round(width * line.shape[0] / height)
+    widest = max(recogniser.model.signatures, key=lambda signature: signature.width)
+    columns = round(min(width, widest.width) * line.shape[0] / widest.height)
     cut = np.ascontiguousarray(line[:, :columns])
     (piece, *_) = recogniser.prepare(cut).pieces
     shape = _size(piece.tensor[0])
