@@ -47,14 +47,14 @@ _REASONS: Final = (
     ("no devices/emulators found", "no device: is it plugged in, and is USB debugging on?"),
     ("unauthorized", "the device does not know this machine: unlock it and allow USB debugging"),
     ("more than one device", "several devices: name one, adb:SERIAL (`adb devices` lists them)"),
-    ("offline", "the device is offline: plug it in again"),
-    ("not found", "no such device: `adb devices` lists those that are there"),
-    ("closed", "the connection ended"),
+    ("device offline", "the device is offline: plug it in again"),
+    ("' not found", "no such device: `adb devices` lists those that are there"),
+    ("error: closed", "the connection ended"),
     ("No space left on device", "the device is full"),
     ("INSTALL_FAILED_UPDATE_INCOMPATIBLE", f"another {APP} is installed: uninstall it first"),
 )
 
-_LOST: Final = ("no devices/emulators found", "offline", "not found", "closed")
+_LOST: Final = ("no devices/emulators found", "device offline", "' not found", "error: closed")
 _PROPERTIES: Final = {
     "build": "ro.build.fingerprint",
     "soc": "ro.soc.model",

@@ -54,7 +54,9 @@ def add_commands(commands: Subcommands) -> None:
 def _add_target_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--target", required=True, help=f"where to measure: {FORMS}")
     parser.add_argument(
-        "--verbose", action="store_true", help="print every command on stderr before it is run"
+        "--verbose",
+        action="store_true",
+        help="print every command on stderr before it is run, and progress where no terminal is",
     )
     options = parser.add_argument_group("how the target is used")
     options.add_argument(
@@ -102,7 +104,8 @@ def _run(arguments: argparse.Namespace) -> int:
         payload = prepare_payload(arguments, Path(scratch) / "payload")
         target = named_target(arguments.target, _target_options(arguments), commands)
         raw = Path(scratch) / "result.json"
-        kept = measure_on(target, payload.folder, raw, on_row=_show_progress)
+        shown = arguments.verbose or sys.stderr.isatty()
+        kept = measure_on(target, payload.folder, raw, on_row=_show_row if shown else _ignore)
         if arguments.dry_run:
             return 0
         if kept:
@@ -141,15 +144,25 @@ def _target_options(arguments: argparse.Namespace) -> TargetOptions:
 
 
 def _running(arguments: argparse.Namespace) -> Commands:
-    return RunningCommands(_show_command) if arguments.verbose else RunningCommands()
+    if arguments.verbose:
+        return RunningCommands(_show_command)
+    return RunningCommands(_show_step) if sys.stderr.isatty() else RunningCommands()
 
 
 def _show_command(command: Command) -> None:
     print(f"# {command.purpose}\n{command}", file=sys.stderr)
 
 
-def _show_progress(row: str) -> None:
-    print(row, file=sys.stderr)
+def _show_step(command: Command) -> None:
+    print(f"{command.purpose} ...", file=sys.stderr)
+
+
+def _show_row(row: str) -> None:
+    print(row, file=sys.stderr, flush=True)
+
+
+def _ignore(row: str) -> None:
+    pass
 
 
 @contextlib.contextmanager

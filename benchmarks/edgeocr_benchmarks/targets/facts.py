@@ -68,15 +68,16 @@ class TargetFacts:
         digits = major.isdecimal() and minor.isdecimal()
         return (int(major), int(minor)) if name == "glibc" and digits else (0, 0)
 
-    def findings(self) -> tuple[Finding, ...]:
-        """Whether edgeocr's wheels run there."""
+    def findings(self, *, carried: bool) -> tuple[Finding, ...]:
+        """Whether edgeocr's wheels run there; where they are not carried, what it is."""
         described = f"{self.model or 'unnamed'}, {self.system} {self.machine}, {self.bits}-bit"
         python = f"{self.implementation} {self.python}"
         version = tuple(int(part) for part in self.python_minor.split("."))
         return (
             _finding(
                 "machine",
-                self.system == "Linux" and self.machine in MACHINES and self.bits == 64,
+                not carried
+                or (self.system == "Linux" and self.machine in MACHINES and self.bits == 64),
                 described,
                 f"LiteRT has wheels only for 64-bit Linux on {' and '.join(MACHINES)}; on a "
                 "Raspberry Pi install the 64-bit system",
@@ -89,7 +90,7 @@ class TargetFacts:
             ),
             _finding(
                 "C library",
-                self.glibc >= OLDEST_GLIBC,
+                not carried or self.glibc >= OLDEST_GLIBC,
                 self.libc or "not glibc",
                 "LiteRT needs glibc 2.34 or newer, such as Raspberry Pi OS Bookworm has",
             ),

@@ -117,11 +117,11 @@ class FolderTarget:
             f"{_USUAL_BYTES[self._carry] / 1e6:.0f} MB needed",
         )
         connection = Finding(subject="connection", passed=True, detail=self.name)
-        return (connection, *facts.findings(), modules, room)
+        return (connection, *facts.findings(carried=self._carry == "all"), modules, room)
 
     def prepare(self, payload: Path) -> None:
         facts = self._open()
-        for finding in facts.findings() if self._carry == "all" else ():
+        for finding in facts.findings(carried=self._carry == "all"):
             if not finding.passed:
                 raise TargetError(f"{self.name}: {finding.detail}")
         with tempfile.TemporaryDirectory(prefix="edgeocr-carry-") as scratch:
