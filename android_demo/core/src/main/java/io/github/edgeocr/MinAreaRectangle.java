@@ -231,24 +231,32 @@ final class MinAreaRectangle {
         return quarters == 0 ? y : quarters == 1 ? -x : quarters == 2 ? -y : x;
     }
 
-    /** By middle, size and angle in degrees, as OpenCV hands a rectangle on. */
+    /** By middle, size and an angle in [-90, 0) degrees, as OpenCV 5 hands a rectangle on. */
     private static MinAreaRectangle fromCorner(
             float cornerX, float cornerY, float alongX, float alongY, float upX, float upY) {
         float middleX = cornerX + (alongX + upX) * 0.5f;
         float middleY = cornerY + (alongY + upY) * 0.5f;
         float width = length(alongX, alongY);
         float height = length(upX, upY);
-        float degrees = (float) Math.atan2(alongY, alongX);
-        degrees = (float) (degrees * 180 / Math.PI);
-        double angle = degrees * Math.PI / 180;
+        double degrees = Math.atan2(alongY, alongX) * 180 / Math.PI;
+        while (degrees >= 0) {
+            degrees -= 90;
+            float swapped = width;
+            width = height;
+            height = swapped;
+        }
+        double angle = (float) degrees * Math.PI / 180;
         float halfCosine = (float) Math.cos(angle) * 0.5f;
         float halfSine = (float) Math.sin(angle) * 0.5f;
-        float x0 = middleX - halfSine * height - halfCosine * width;
-        float y0 = middleY + halfCosine * height - halfSine * width;
-        float x1 = middleX + halfSine * height - halfCosine * width;
-        float y1 = middleY - halfCosine * height - halfSine * width;
         float[] corners = {
-            x0, y0, x1, y1, 2 * middleX - x0, 2 * middleY - y0, 2 * middleX - x1, 2 * middleY - y1
+            middleX - halfSine * height - halfCosine * width,
+            middleY + halfCosine * height - halfSine * width,
+            middleX + halfSine * height - halfCosine * width,
+            middleY - halfCosine * height - halfSine * width,
+            middleX + halfSine * height + halfCosine * width,
+            middleY - halfCosine * height + halfSine * width,
+            middleX - halfSine * height + halfCosine * width,
+            middleY + halfCosine * height + halfSine * width
         };
         return new MinAreaRectangle(corners, Math.min(width, height));
     }

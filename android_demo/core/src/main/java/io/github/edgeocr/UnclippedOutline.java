@@ -71,54 +71,49 @@ final class UnclippedOutline {
         }
         // Outwards is to the right of an outline of positive area.
         int step = twiceArea >= 0 ? 1 : count - 1;
+        double[] normalXs = new double[count];
+        double[] normalYs = new double[count];
+        for (int i = 0; i < count; i++) {
+            int next = (i + step) % count;
+            double dx = xs[next] - xs[i];
+            double dy = ys[next] - ys[i];
+            double scale = 1 / Math.sqrt(dx * dx + dy * dy);
+            normalXs[i] = dy * scale;
+            normalYs[i] = -dx * scale;
+        }
         double tolerance = Math.min(ARC_TOLERANCE, distance * ARC_TOLERANCE);
         double stepsPerTurn =
                 Math.min(Math.PI / Math.acos(1 - tolerance / distance), distance * Math.PI);
+        int before = step == 1 ? count - 1 : 1;
         for (int i = 0; i < count; i++) {
             int corner = i * step % count;
-            int before = (corner + count - step) % count;
-            int after = (corner + step) % count;
-            double inX = xs[corner] - xs[before];
-            double inY = ys[corner] - ys[before];
-            double outX = xs[after] - xs[corner];
-            double outY = ys[after] - ys[corner];
-            round(xs[corner], ys[corner], inX, inY, outX, outY, distance, stepsPerTurn);
+            double sine = Math.min(
+                    normalXs[before] * normalYs[corner]
+                            - normalXs[corner] * normalYs[before],
+                    1);
+            double cosine = normalXs[before] * normalXs[corner]
+                    + normalYs[before] * normalYs[corner];
+            double normalX = normalXs[before];
+            double normalY = normalYs[before];
+            if (Math.abs(sine * distance) < 1 && cosine > 0) {
+                // So flat that a point will do. Clipper then turns the next corner from the side
+                // that it turned this one from.
+                add(xs[corner] + normalX * distance, ys[corner] + normalY * distance);
+                continue;
+            }
+            double turn = Math.atan2(sine, cosine) * stepsPerTurn / (2 * Math.PI);
+            int steps = (int) Math.max(1, Math.floor(Math.abs(turn) + 0.5));
+            double stepSine = Math.sin(2 * Math.PI / stepsPerTurn);
+            double stepCosine = Math.cos(2 * Math.PI / stepsPerTurn);
+            for (int k = 0; k < steps; k++) {
+                add(xs[corner] + normalX * distance, ys[corner] + normalY * distance);
+                double turnedX = normalX * stepCosine - stepSine * normalY;
+                normalY = normalX * stepSine + normalY * stepCosine;
+                normalX = turnedX;
+            }
+            add(xs[corner] + normalXs[corner] * distance, ys[corner] + normalYs[corner] * distance);
+            before = corner;
         }
-    }
-
-    /** The arc around one corner, from the side that comes in to the one that goes out. */
-    private void round(
-            long x,
-            long y,
-            double inX,
-            double inY,
-            double outX,
-            double outY,
-            double distance,
-            double stepsPerTurn) {
-        double inScale = 1 / Math.sqrt(inX * inX + inY * inY);
-        double outScale = 1 / Math.sqrt(outX * outX + outY * outY);
-        double normalX = inY * inScale;
-        double normalY = -inX * inScale;
-        double lastX = outY * outScale;
-        double lastY = -outX * outScale;
-        double sine = Math.min(normalX * lastY - lastX * normalY, 1);
-        double cosine = normalX * lastX + normalY * lastY;
-        if (Math.abs(sine * distance) < 1 && cosine > 0) { // so flat that a point will do
-            add(x + normalX * distance, y + normalY * distance);
-            return;
-        }
-        double turn = Math.atan2(sine, cosine);
-        int steps = (int) Math.max(1, Math.floor(stepsPerTurn / (2 * Math.PI) * Math.abs(turn) + 0.5));
-        double stepSine = Math.sin(2 * Math.PI / stepsPerTurn);
-        double stepCosine = Math.cos(2 * Math.PI / stepsPerTurn);
-        for (int i = 0; i < steps; i++) {
-            add(x + normalX * distance, y + normalY * distance);
-            double turnedX = normalX * stepCosine - stepSine * normalY;
-            normalY = normalX * stepSine + normalY * stepCosine;
-            normalX = turnedX;
-        }
-        add(x + lastX * distance, y + lastY * distance);
     }
 
     /** Rounded half away from zero. */

@@ -12,6 +12,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Base64;
 import java.util.List;
@@ -63,6 +64,14 @@ final class Golden {
 
     Golden get(int i) {
         return new Golden(((List<?>) value).get(i));
+    }
+
+    List<Golden> items() {
+        List<Golden> items = new ArrayList<>();
+        for (Object item : (List<?>) value) {
+            items.add(new Golden(item));
+        }
+        return items;
     }
 
     int size() {
