@@ -97,8 +97,13 @@ def device_tables(result: DeviceResult) -> list[Table]:
 
 def run_label(run: DeviceRun) -> str:
     """Threads and size of one run, as "2 threads" or "1 thread, side 960"."""
-    threads = "1 thread" if run.threads == 1 else f"{run.threads} threads"
+    threads = thread_count(run.threads)
     return threads if run.limit_side is None else f"{threads}, side {run.limit_side}"
+
+
+def thread_count(threads: int) -> str:
+    """As "1 thread" or "2 threads"."""
+    return "1 thread" if threads == 1 else f"{threads} threads"
 
 
 def scores(result: DeviceResult) -> dict[str, tuple[PageCounts, LineCounts, list[PageScore]]]:

@@ -20,10 +20,12 @@ from edgeocr_benchmarks.device_report import (
     network_loads,
     run_label,
     scores,
+    thread_count,
 )
 from edgeocr_benchmarks.device_results import DeviceResult, DeviceRun
 from edgeocr_benchmarks.metrics import BREAKDOWN, run_samples
 from edgeocr_benchmarks.plots import (
+    FARTHEST,
     Bar,
     Plot,
     Samples,
@@ -43,6 +45,10 @@ NARROW: Final = 330
 """Widths in pixels that plots are drawn for."""
 
 _COLOURS: Final = 6
+_HOW_TO_READ: Final = (
+    "The box is their middle half; thick: median, thin: 90th percentile. What is more than "
+    f"{FARTHEST} % off is drawn there."
+)
 _OPEN_TABLES: Final = 4
 """So many tables of a result are open from the start; the others wait for a click."""
 
@@ -229,10 +235,10 @@ def _latency_plot(result: DeviceResult) -> Plot:
         for bundle in run.bundles
     ]
     return Plot(
-        title="Warm reads",
+        title="Warm reads about their median",
         summary="One dot a round, the mean over its pages; medians at the right.",
         draw=distributions(rows, unit="ms"),
-        note="Dots are rounds, the box is their middle half, thick: median, thin: 90th percentile.",
+        note=f"Dots are rounds. {_HOW_TO_READ}",
     )
 
 
@@ -338,7 +344,7 @@ def _thread_plot(result: DeviceResult) -> Iterator[Plot]:
         title="What more threads bring",
         summary="Speed against that with the fewest threads.",
         draw=lines(series, x_title="threads", y_title="times as fast", whole_x=True),
-        legend=[*_bundle_legend(result), ("other", "ideal")],
+        legend=[*_bundle_legend(result), ("load", "ideal")],
     )
 
 
@@ -356,11 +362,11 @@ def _roofline_plot(result: DeviceResult) -> Iterator[Plot]:
             precision=identity.precision,
         )
         rate = work / spent * 1e3
-        share = "" if peak is None else f" = {100 * rate / peak:.0f} % of the peak"
+        share = "" if peak is None else f", {100 * rate / peak:.0f} %"
         marked = marked or peak is not None
         rows.append(
             Bar(
-                label=f"{stage} of {bundle.bundle}, {run_label(run)}",
+                label=f"{stage}, {bundle.bundle}, {run_label(run)}",
                 parts=[(f"{stage}1", stage, rate)],
                 total=f"{_short(rate)} GMAC/s{share}",
                 mark=peak,
@@ -371,7 +377,7 @@ def _roofline_plot(result: DeviceResult) -> Iterator[Plot]:
             title="Arithmetic against the peak of the cores",
             summary="Multiply-accumulates a second of every network.",
             draw=stacked_bars(rows, unit="GMAC/s"),
-            note="Dashed: cores x multiplications per cycle x clock."
+            note="Dashed, and 100 %: cores x multiplications per cycle x clock."
             if marked
             else "The device states no clock, or its cores' peak is not known.",
         )
@@ -442,20 +448,31 @@ def _engine_plots(results: Sequence[SpeedResult]) -> Iterator[Plot]:
         )
         rows = [
             Samples(
-                label=f"{engine.engine.name}, {'1 thread' if run.threads == 1 else ''}"
-                f"{'' if run.threads == 1 else f'{run.threads} threads'}",
+                label=f"{engine.engine.name}, {thread_count(run.threads)}",
                 values=engine.warm_ms,
                 colour=f"c{names.index(engine.engine.name) % _COLOURS}",
             )
             for run in result.runs
             for engine in run.engines
         ]
+        bars = [
+            Bar(
+                label=row.label,
+                parts=[(row.colour, row.label, sampling.median(row.values))],
+                total=f"{_short(sampling.median(row.values))} ms",
+            )
+            for row in rows
+        ]
         yield Plot(
             title=f"Warm reads of {result.page.name}",
+            summary="Medians of every engine.",
+            draw=stacked_bars(bars, unit="ms"),
+        )
+        yield Plot(
+            title="The same about their median",
             summary="One dot a read; medians at the right.",
             draw=distributions(rows, unit="ms"),
-            note="Dots are reads, the box is their middle half, thick: median, thin: 90th "
-            "percentile.",
+            note=f"Dots are reads. {_HOW_TO_READ}",
         )
 
 

@@ -19,6 +19,8 @@ TEXT: Final = 12
 """Height of letters in pixels; the style sheet sets the same."""
 _LETTER: Final = 6.6
 """Usual width of a letter of that height."""
+FARTHEST: Final = 50
+"""Percent off its median at which a sample is drawn, however far off it is."""
 _ROW: Final = 46
 _BAR: Final = 18
 _AXIS: Final = 34
@@ -76,25 +78,29 @@ class Series:
 
 
 def distributions(rows: Sequence[Samples], *, unit: str) -> Draw:
-    """Every sample as a dot, the middle half as a box, the median and p90 as ticks."""
+    """How samples lie about their median: dots, the middle half as a box, p50 and p90 as ticks.
+
+    Rows may differ by far more than samples of one row do, so the axis is in percent of each
+    row's median, which stands at the right. What lies beyond ``FARTHEST`` is drawn there.
+    """
 
     def draw(width: int) -> str:
-        every = [value for row in rows for value in row.values]
-        low, high = min(every), max(every)
-        margin = 0.04 * (high - low) or 0.05 * high or 1.0
-        axis = _Axis(max(0.0, low - margin), high + margin, 0, width - 4)
+        relative = [_about_median(row.values) for row in rows]
+        low, high = min(min(one) for one in relative), max(max(one) for one in relative)
+        margin = 0.06 * (high - low) or 1.0
+        axis = _Axis(low - margin, high + margin, 0, width - 4)
         height = _ROW * len(rows) + _AXIS
-        parts = [_vertical_grid(axis, height - _AXIS, unit)]
+        parts = [_vertical_grid(axis, height - _AXIS, "%")]
         # Dots that fall on each other are told apart by their height; the same at every drawing.
         jitter = np.random.default_rng(0)
-        for i, row in enumerate(rows):
+        for i, (row, values) in enumerate(zip(rows, relative, strict=True)):
             top = i * _ROW
             middle = top + 31
             quarter, median, three_quarters, ninety = (
-                axis.at(float(x)) for x in np.percentile(row.values, [25, 50, 75, 90])
+                axis.at(float(x)) for x in np.percentile(values, [25, 50, 75, 90])
             )
-            median_ms = _number(float(np.median(row.values)))
-            parts.append(_label(0, top + 13, row.label, width, f"{median_ms} {unit}"))
+            absolute = _number(float(np.median(row.values)))
+            parts.append(_label(0, top + 13, row.label, width, f"{absolute} {unit}"))
             parts.append(
                 f'<rect class="{row.colour} box" x="{quarter:.1f}" y="{middle - 9}" '
                 f'width="{max(three_quarters - quarter, 1):.1f}" height="18" rx="2"/>'
@@ -102,7 +108,7 @@ def distributions(rows: Sequence[Samples], *, unit: str) -> Draw:
             parts += [
                 f'<circle class="{row.colour} dot" cx="{axis.at(value):.1f}" '
                 f'cy="{middle + jitter.uniform(-7, 7):.1f}" r="2.5"/>'
-                for value in row.values
+                for value in values
             ]
             parts.append(
                 f'<line class="{row.colour} tick" x1="{median:.1f}" x2="{median:.1f}" '
@@ -113,6 +119,12 @@ def distributions(rows: Sequence[Samples], *, unit: str) -> Draw:
         return _svg(width, height, parts)
 
     return draw
+
+
+def _about_median(values: Sequence[float]) -> list[float]:
+    """In percent of the median, no farther from it than FARTHEST."""
+    relative = 100 * (np.asarray(values) / np.median(values) - 1)
+    return [float(value) for value in np.clip(relative, -FARTHEST, FARTHEST)]
 
 
 def stacked_bars(rows: Sequence[Bar], *, unit: str) -> Draw:
