@@ -6,12 +6,15 @@ import java.io.File;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import javax.imageio.ImageIO;
 
 /** One picture, and what the Python SDK makes of it with one bundle. */
 final class GoldenScene {
+    private static final Map<String, GoldenScene> READ = new HashMap<>();
+
     final Golden vectors;
     final BgrImage image;
 
@@ -33,8 +36,14 @@ final class GoldenScene {
         return names;
     }
 
-    static GoldenScene read(String name) {
-        return new GoldenScene("jvm/" + name);
+    /** Read once for all tests: scenes don't change. */
+    static synchronized GoldenScene read(String name) {
+        GoldenScene scene = READ.get(name);
+        if (scene == null) {
+            scene = new GoldenScene("jvm/" + name);
+            READ.put(name, scene);
+        }
+        return scene;
     }
 
     /** An engine whose networks answer with what was recorded. */
