@@ -9,6 +9,7 @@ from edgeocr_benchmarks.emulation.board import (
     EmulatedBoard,
     can_enter_namespace,
     install_wheel,
+    planned_board,
     prepare_board,
 )
 from edgeocr_benchmarks.emulation.boards import BOARDS, BoardModel
@@ -24,5 +25,6 @@ __all__ = [
     "can_enter_namespace",
     "install_wheel",
     "missing_packages",
+    "planned_board",
     "prepare_board",
 ]

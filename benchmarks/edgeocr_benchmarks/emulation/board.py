@@ -20,7 +20,13 @@ from edgeocr.whole_files import write_whole
 from edgeocr_benchmarks.emulation.boards import BoardModel, board_model, system_files
 from edgeocr_benchmarks.emulation.errors import EmulationError
 from edgeocr_benchmarks.emulation.packages import EMULATOR, program, run
-from edgeocr_benchmarks.emulation.root import PYTHON, cache_folder, locked, prepare_root
+from edgeocr_benchmarks.emulation.root import (
+    PYTHON,
+    cache_folder,
+    locked,
+    prepare_root,
+    root_folder,
+)
 
 EMULATED: Final = "EDGEOCR_EMULATED"
 """Environment variable that is set for every program on a board: what emulates it. Whatever
@@ -149,6 +155,16 @@ class EmulatedBoard:
         )
 
 
+def planned_board(name: str, *, cache: Path | None = None) -> EmulatedBoard:
+    """A board as :func:`prepare_board` makes it, whether it is there or not.
+
+    Raises:
+        EmulationError: there is no such board.
+    """
+    root = root_folder(cache or cache_folder())
+    return EmulatedBoard(model=board_model(name), root=root, prefix=root.parent / name)
+
+
 def prepare_board(name: str, *, cache: Path | None = None) -> EmulatedBoard:
     """Makes a board, or returns the one that was made before; that takes milliseconds.
 
@@ -161,10 +177,9 @@ def prepare_board(name: str, *, cache: Path | None = None) -> EmulatedBoard:
         EmulationError: there is no such board, this machine lacks a package, a download fails,
             or the folder can't be written.
     """
-    model = board_model(name)
+    board = planned_board(name, cache=cache)
     program(EMULATOR)
     root = prepare_root(cache or cache_folder())
-    board = EmulatedBoard(model=model, root=root, prefix=root.parent / name)
     try:
         with locked(root.parent / "lock"):
             _furnish(board)

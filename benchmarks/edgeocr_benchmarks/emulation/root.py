@@ -64,6 +64,11 @@ def dist_packages(root: Path) -> Path:
     return root / "usr/local/lib" / f"python{PYTHON}" / "dist-packages"
 
 
+def root_folder(cache: Path) -> Path:
+    """Where :func:`prepare_root` makes the root."""
+    return cache / f"root-{_fingerprint()}" / "debian"
+
+
 def prepare_root(cache: Path) -> Path:
     """Makes the folder, or returns the one that was made before.
 
@@ -79,8 +84,8 @@ def prepare_root(cache: Path) -> Path:
         EmulationError: a package is missing on this machine, a download fails, or the folder
             can't be written; nothing half-made is left to be used.
     """
-    folder = cache / f"root-{_fingerprint()}"
-    root = folder / "debian"
+    root = root_folder(cache)
+    folder = root.parent
     try:
         if folder.is_dir():
             return root

@@ -108,8 +108,11 @@ class RunningCommands:
     def run(self, command: Command) -> str:
         self._log(command)
         with contextlib.ExitStack() as stack:
-            source = stack.enter_context(command.stdin.open("rb")) if command.stdin else None
-            sink = stack.enter_context(command.stdout.open("wb")) if command.stdout else None
+            try:
+                source = stack.enter_context(command.stdin.open("rb")) if command.stdin else None
+                sink = stack.enter_context(command.stdout.open("wb")) if command.stdout else None
+            except OSError as error:
+                raise TargetError(f"could not {command.purpose}: {error}") from error
             process = _start(
                 command,
                 stdin=source or subprocess.DEVNULL,

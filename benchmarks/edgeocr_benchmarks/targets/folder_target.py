@@ -39,7 +39,7 @@ _ANSWER_S: Final = 60.0
 _SPARE_BYTES: Final = 20_000_000
 """For the result, and for what Python compiles."""
 _USUAL_BYTES: Final[dict[Carry, int]] = {
-    "all": 400_000_000,
+    "all": 300_000_000,
     "edgeocr": 60_000_000,
     "nothing": 50_000_000,
 }
@@ -124,38 +124,18 @@ class FolderTarget:
         for finding in facts.findings(carried=self._carry == "all"):
             if not finding.passed:
                 raise TargetError(f"{self.name}: {finding.detail}")
-        with tempfile.TemporaryDirectory(prefix="edgeocr-carry-") as scratch:
-            wheels = Path(scratch) / "wheels"
-            wheels.mkdir()
-            if self._carry != "nothing":
-                wheel = write_edgeocr_wheel(wheels)
-            if self._carry == "all":
-                self._commands.run(download_command(facts, wheels, source=self._wheels))
-            archive = Path(scratch) / "payload.tar"
-            needed = _pack(archive, {"wheels": wheels, ".": payload}) + _SPARE_BYTES
-            needed += unpacked_bytes(wheels)
-            if needed > facts.free_bytes:
-                raise TargetError(
-                    f"{self.name}: no room in {Path(facts.folder).parent}: {needed / 1e6:.0f} MB "
-                    f"are needed, {facts.free_bytes / 1e6:.0f} MB are free; --parent names "
-                    "another folder there"
-                )
-            self._use(
-                "send wheels, models and images",
-                *(self._python, f"{facts.folder}/lifeline.py", "receive", facts.folder),
-                stdin=archive,
-            )
+        wheel = self._send(payload, facts)
         if self._carry == "all":
             pip = (self._python, f"wheels/{PIP}/pip", "--disable-pip-version-check", "install")
             self._attend(
                 "install the wheels on the target",
                 *(*pip, "--quiet", "--no-index", "--find-links=wheels", "--target=site"),
-                *("--no-compile", f"wheels/{wheel.name}"),
+                *("--no-compile", f"wheels/{wheel}"),
             )
         elif self._carry == "edgeocr":
             self._attend(
                 "unpack edgeocr's wheel on the target",
-                *(self._python, "-m", "zipfile", "-e", f"wheels/{wheel.name}", "site"),
+                *(self._python, "-m", "zipfile", "-e", f"wheels/{wheel}", "site"),
             )
 
     def run(self, on_row: Callable[[str], None]) -> None:
@@ -185,6 +165,42 @@ class FolderTarget:
         finally:
             self._transport.close()
         return f"{self.name} {self._facts.folder}" if self._keep else None
+
+    def _send(self, payload: Path, facts: TargetFacts) -> str:
+        """Carries payload and wheels there.
+
+        Returns:
+            Name of edgeocr's wheel; "" where it is not carried.
+        """
+        wheel = ""
+        try:
+            with tempfile.TemporaryDirectory(prefix="edgeocr-carry-") as scratch:
+                wheels, archive = Path(scratch) / "wheels", Path(scratch) / "payload.tar"
+                wheels.mkdir()
+                if self._carry != "nothing":
+                    wheel = write_edgeocr_wheel(wheels).name
+                if self._carry == "all":
+                    self._commands.run(download_command(facts, wheels, source=self._wheels))
+                sent = _pack(archive, {"wheels": wheels, ".": payload})
+                self._check_room(sent + unpacked_bytes(wheels) + _SPARE_BYTES, facts)
+                self._use(
+                    "send wheels, models and images",
+                    *(self._python, f"{facts.folder}/lifeline.py", "receive", facts.folder),
+                    stdin=archive,
+                )
+        except OSError as error:
+            raise TargetError(
+                f"can't pack on this machine what {self.name} needs: {error}"
+            ) from error
+        return wheel
+
+    def _check_room(self, needed: int, facts: TargetFacts) -> None:
+        if needed > facts.free_bytes:
+            raise TargetError(
+                f"{self.name}: no room in {Path(facts.folder).parent}: {needed / 1e6:.0f} MB are "
+                f"needed, {facts.free_bytes / 1e6:.0f} MB are free; --parent names another "
+                "folder there"
+            )
 
     def _open(self) -> TargetFacts:
         bootstrap = lifeline.BOOTSTRAP.format(bytes=_PROGRAM.stat().st_size)

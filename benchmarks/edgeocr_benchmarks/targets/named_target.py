@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from edgeocr.errors import OptionError
+from edgeocr_benchmarks.errors import TargetError
 from edgeocr_benchmarks.targets import lifeline
 from edgeocr_benchmarks.targets.adb import AdbTarget
 from edgeocr_benchmarks.targets.commands import Commands
@@ -58,6 +59,7 @@ def named_target(name: str, options: TargetOptions, commands: Commands) -> Targe
 
     Raises:
         OptionError: there is none of this name, or it has no use for an option.
+        TargetError: a folder can't be made.
     """
     kind, _, rest = name.partition(":")
     if kind not in _USED or (kind == "local" and name != kind) or (name.endswith(":")):
@@ -115,5 +117,9 @@ def _assumed_board(parent: str | None) -> TargetFacts:
 
 
 def _facts_of_this_machine(parent: str | None) -> TargetFacts:
-    with tempfile.TemporaryDirectory(prefix=lifeline.PREFIX, dir=parent) as folder:
-        return TargetFacts.parse(json.dumps(lifeline.facts(Path(folder))))
+    where = parent or lifeline.roomy_folder()
+    try:
+        with tempfile.TemporaryDirectory(prefix=lifeline.PREFIX, dir=where) as folder:
+            return TargetFacts.parse(json.dumps(lifeline.facts(Path(folder))))
+    except OSError as error:
+        raise TargetError(f"can't make a folder in {where}: {error.strerror}") from error

@@ -14,7 +14,7 @@ from typing import Final
 from edgeocr.doctor import Finding
 from edgeocr.errors import EdgeOcrError, OptionError
 from edgeocr_benchmarks.device_results import DeviceResult
-from edgeocr_benchmarks.emulation import BOARDS, missing_packages, prepare_board
+from edgeocr_benchmarks.emulation import BOARDS, missing_packages, planned_board, prepare_board
 from edgeocr_benchmarks.errors import TargetError
 from edgeocr_benchmarks.targets.commands import Command, Commands, FailedCommandError
 from edgeocr_benchmarks.targets.folder_target import FolderTarget
@@ -87,7 +87,7 @@ class QemuTarget:
         return self._run(
             f"make the emulated {self._board} unless it is there",
             *(sys.executable, "-m", __name__, self._board),
-            answer=f"{self._board}/usr/bin/python3",
+            answer=str(planned_board(self._board).python),
         ).strip()
 
     def _run(self, purpose: str, *argv: str, answer: str = "") -> str:

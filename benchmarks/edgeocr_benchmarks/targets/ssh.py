@@ -92,6 +92,9 @@ class Ssh:
         address: of the board.
         identity: private key; None leaves the choice to ssh.
         options: as ``ssh -o`` takes them; they win over those given here.
+
+    Raises:
+        TargetError: a folder for the connection can't be made.
     """
 
     def __init__(
@@ -99,7 +102,10 @@ class Ssh:
     ) -> None:
         self._address = address
         # In a folder that is ours alone, with a short name: sockets take about 100 characters.
-        self._folder = Path(tempfile.mkdtemp(prefix="edgeocr-ssh-"))
+        try:
+            self._folder = Path(tempfile.mkdtemp(prefix="edgeocr-ssh-"))
+        except OSError as error:
+            raise TargetError(f"can't make a folder here: {error}") from error
         given = [part for option in options for part in ("-o", option)]
         if identity is not None:
             given += ["-i", str(identity), "-o", "IdentitiesOnly=yes"]

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import cv2
 import numpy as np
@@ -27,6 +28,13 @@ PATIENCE_S = 30.0
 """A busy machine may take long for what takes milliseconds."""
 
 
+def do_without(reason: str) -> NoReturn:
+    """Skips a test, unless this machine must be able to run all."""
+    if os.environ.get("EDGEOCR_ALL_TOOLS") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
 def find_programs(
     *programs: str, packages: str = "benchmarks/target_packages.sh"
 ) -> dict[str, str]:
@@ -34,9 +42,8 @@ def find_programs(
     places = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
     found = {program: shutil.which(program, path=places) for program in programs}
     missing = [program for program, path in found.items() if path is None]
-    if missing and os.environ.get("EDGEOCR_ALL_TOOLS") != "1":
-        pytest.skip(f"{', '.join(missing)} not here: {packages} installs them")
-    assert not missing, f"{packages} installs {', '.join(missing)}"
+    if missing:
+        do_without(f"{', '.join(missing)} not here: {packages} installs them")
     return {program: path for program, path in found.items() if path is not None}
 
 
@@ -91,6 +98,12 @@ def write_payload(folder: Path, *, rounds: int = 1) -> Path:
 def programs() -> Callable[..., dict[str, str]]:
     """Finds programs by name, see :func:`find_programs`."""
     return find_programs
+
+
+@pytest.fixture(scope="session")
+def cannot() -> Callable[[str], NoReturn]:
+    """Ends a test that this machine can't run, see :func:`do_without`."""
+    return do_without
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
@@ -67,10 +67,11 @@ def test_a_board_behind_ssh_that_has_only_python_gets_all_it_needs(
     run_sshd: RunSshd,
     payload: Path,
     tmp_path: Path,
+    cannot: Callable[[str], NoReturn],
 ) -> None:
     """Wheels for its processor, and the pip that installs them there."""
     if not can_enter_namespace():
-        pytest.skip("this kernel lets no user make a namespace with a binfmt of its own")
+        cannot("this kernel lets no user make a namespace with a binfmt of its own")
     parent = tmp_path / "on the target"
     parent.mkdir()
     shell = f"ForceCommand env EDGEOCR_BOARD_FOLDERS='{parent}' {board('pi4').shell}"

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
@@ -169,6 +169,18 @@ def test_a_python_that_lacks_a_dependency(
     assert processes_of(parent) == []
 
 
+def test_wheels_that_there_are_not(
+    sshd: Sshd, parent: Path, payload: Path, tmp_path: Path, processes_of: ProcessesOf
+) -> None:
+    (tmp_path / "wheels").mkdir()
+    target = board(sshd, parent, carry="all", wheels=tmp_path / "wheels")
+    said = failure(target, payload, tmp_path / "result.json")
+    assert "could not download the wheels for" in said
+    assert "No matching distribution found for pip" in said
+    assert list(parent.iterdir()) == []
+    assert processes_of(parent) == []
+
+
 class Interference:
     """Something that happens once the probe has shown that it runs."""
 
@@ -222,14 +234,14 @@ def test_a_network_that_is_gone_without_a_word(
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
+def small_disk(tmp_path: Path, cannot: Callable[[str], NoReturn]) -> Iterator[Path]:
     """A folder on a file system of 24 MB."""
     folder = tmp_path / "small disk"
     folder.mkdir()
     mount = ("mount", "-t", "tmpfs", "-o", "size=24m", "none", str(folder))
     done = subprocess.run(mount, capture_output=True, text=True)
     if done.returncode != 0:
-        pytest.skip(f"can't mount a small file system here: {done.stderr.strip()}")
+        cannot(f"can't mount a small file system here: {done.stderr.strip()}")
     try:
         yield folder
     finally:
@@ -276,7 +288,7 @@ def test_a_disk_that_is_full_when_the_result_is_written(
             other.write(bytes(shutil.disk_usage(small_disk).free))
 
     full = Interference(fill)
-    with pytest.raises(TargetError, match=r"can't write the result .*No space left on device"):
+    with pytest.raises(TargetError, match=r"can't write .*result.json: No space left on device"):
         measure_on(board(sshd, small_disk), payload, tmp_path / "result.json", on_row=full)
     assert [path.name for path in small_disk.iterdir()] == ["other"]
     assert processes_of(small_disk) == []
