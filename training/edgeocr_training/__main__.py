@@ -87,7 +87,12 @@ def _parser() -> argparse.ArgumentParser:
     _add_machine(run)
     run.set_defaults(run=_run)
 
-    evaluate = commands.add_parser("eval", help="measure a student as its recipe says")
+    evaluate = commands.add_parser(
+        "eval",
+        help="measure a student as its recipe says",
+        description="Measures a student as its recipe says. One that was prepared for integers is "
+        "computed in integers, bit for bit as on the device.",
+    )
     _add_recipe(evaluate)
     _add_checkpoint(evaluate)
     _add_machine(evaluate)
@@ -393,6 +398,8 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _eval(arguments: argparse.Namespace) -> int:
+    from edgeocr_training.compression.quantization.integer_network import integer_student
+    from edgeocr_training.compression.quantization.preparation import is_prepared
     from edgeocr_training.errors import RecipeError
     from edgeocr_training.trained_student import trained_student
 
@@ -401,6 +408,8 @@ def _eval(arguments: argparse.Namespace) -> int:
         raise RecipeError(f"{recipe.name} says nothing of an evaluation")
     device = _device(arguments)
     student = trained_student(recipe, arguments.checkpoint).to(device).eval()
+    if is_prepared(student):
+        student = integer_student(student)
     figures = recipe.evaluation.build().evaluate(student, device=device)
     _print_json({name: float(value) for name, value in figures.items()})
     return 0

@@ -148,6 +148,11 @@ class ActivationQuantizer(nn.Module):
         return x.clamp(self._floor, self._ceiling) if self._bound else x
 
     @property
+    def scale(self) -> Tensor:
+        """A step of the present range."""
+        return affine_parameters(self.low, self.high, symmetric=self._is_symmetric)[0]
+
+    @property
     def quantization(self) -> AffineQuantization:
         """What the range comes to.
 
@@ -202,6 +207,11 @@ class FixedQuantizer(nn.Module):
         super().__init__()
         self.quantization = quantization
         self.mode: Mode = "quantize"
+
+    @property
+    def scale(self) -> float:
+        """A step."""
+        return self.quantization.scale
 
     def forward(self, x: Tensor) -> Tensor:
         if self.mode != "quantize":

@@ -45,7 +45,8 @@ class AffineQuantization:
 
 UNIT: Final = AffineQuantization(scale=1 / 256, zero_point=-128)
 """Of [0, 1): what TFLite demands of a sigmoid's output."""
-UP_TO_6: Final = AffineQuantization(scale=float(np.float32(6 / 255)), zero_point=-128)
-"""Of relu6."""
+UP_TO_6: Final = AffineQuantization(scale=float(np.float32(6 / 254)), zero_point=-128)
+"""Of relu6(x + 3). An even number of steps, so that 3, the value for every x that is 0, is an
+integer and not a tie between two."""
 CONSTANT_3: Final = AffineQuantization(scale=float(np.float32(3 / HIGHEST)), zero_point=0)
 """Of the 3 in relu6(x + 3), whose integer is 127."""

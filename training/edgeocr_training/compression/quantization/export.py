@@ -11,8 +11,9 @@ import torch
 from torch import nn
 
 from edgeocr.whole_files import write_whole
+from edgeocr_training.compression.quantization.deployed import Deployed
 from edgeocr_training.compression.quantization.layers import set_mode
-from edgeocr_training.compression.quantization.lowering import Deployed, convert
+from edgeocr_training.compression.quantization.lowering import convert
 from edgeocr_training.compression.quantization.onnx_writing import onnx_model
 from edgeocr_training.compression.quantization.range_table import RangeTable
 from edgeocr_training.errors import ExportError

@@ -2,10 +2,7 @@
 
 What is multiplied and added is an integer of 32 bits; what scales it down again is a float32,
 rounded half to even ("fp32 requantization"). Additions alone are scaled by integers, and rounded
-half up. Maps are (1, C, H, W) int8.
-
-Sums are exact: float64 holds every integer up to 2^53, and a sum of int8 products in 32 bits is
-below 2^31.
+half up. Maps are (B, C, H, W) int8.
 """
 
 from __future__ import annotations
@@ -64,8 +61,12 @@ def requantize(
 
 def convolve(x: Int8, source: AffineQuantization, operation: Convolution) -> Int8:
     """Dense, depthwise or, of a single pixel or 1x1, what a fully connected layer computes."""
-    centred = torch.from_numpy(x.astype(np.float64) - source.zero_point)
-    weights = torch.from_numpy(operation.integer_weights_OIHW.astype(np.float64))
+    integer_weights = operation.integer_weights_OIHW
+    # No sum of so few products reaches 2^24, up to which float32 holds every integer.
+    small = 255 * HIGHEST * integer_weights[0].size < 2**24
+    exact = np.float32 if small else np.float64
+    centred = torch.from_numpy(x.astype(exact) - exact(source.zero_point))
+    weights = torch.from_numpy(integer_weights.astype(exact))
     sums = F.conv2d(
         centred,
         weights,
@@ -130,7 +131,7 @@ def multiply(
     second: AffineQuantization,
     result: AffineQuantization,
 ) -> Int8:
-    """``x y``; one of them may be (1, C, 1, 1)."""
+    """``x y``; one of them may be (B, C, 1, 1)."""
     products = (x.astype(np.int32) - first.zero_point) * (y.astype(np.int32) - second.zero_point)
     scale = np.float32(first.scale) * np.float32(second.scale) / np.float32(result.scale)
     return requantize(products, scale, result.zero_point, relu=False)
@@ -156,15 +157,16 @@ def sigmoid(x: Int8, source: AffineQuantization, result: AffineQuantization) -> 
 
 
 def depth_to_space(x: Int8) -> Int8:
-    """(1, 4 C, H, W) to (1, C, 2 H, 2 W)."""
-    _, channels, height, width = x.shape
-    blocks = x.reshape(2, 2, channels // 4, height, width)
-    return blocks.transpose(2, 3, 0, 4, 1).reshape(1, channels // 4, 2 * height, 2 * width)
+    """(B, 4 C, H, W) to (B, C, 2 H, 2 W)."""
+    count, channels, height, width = x.shape
+    blocks = x.reshape(count, 2, 2, channels // 4, height, width)
+    shuffled = blocks.transpose(0, 3, 4, 1, 5, 2)
+    return shuffled.reshape(count, channels // 4, 2 * height, 2 * width)
 
 
 def maximum(x: Int8, kernel: tuple[int, int]) -> Int8:
     """Over windows that touch each other; what is left over at the end goes."""
     rows, columns = x.shape[2] // kernel[0], x.shape[3] // kernel[1]
     cut = x[:, :, : rows * kernel[0], : columns * kernel[1]]
-    windows = cut.reshape(1, x.shape[1], rows, kernel[0], columns, kernel[1])
+    windows = cut.reshape(*x.shape[:2], rows, kernel[0], columns, kernel[1])
     return np.asarray(windows.max(axis=(3, 5)))

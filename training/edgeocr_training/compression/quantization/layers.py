@@ -27,6 +27,7 @@ from edgeocr_training.compression.quantization.affine import (
 )
 from edgeocr_training.compression.quantization.fake_quantization import (
     fake_quantize_rows,
+    row_scales,
 )
 from edgeocr_training.models.activations import HardSigmoid
 
@@ -79,6 +80,8 @@ class QuantizedWeights(QuantizedLayer):
         self.norm = norm
         self.function, self.steepness = _function_of(function)
         self.mode: Mode = "quantize"
+        # In a tuple it is no module of this one, but of the layer that it belongs to.
+        self._source: tuple[ActivationQuantizer | FixedQuantizer, ...] = ()
         match self.function:
             case "hard_swish":
                 # Of x; below -3 nothing is told apart.
@@ -102,6 +105,7 @@ class QuantizedWeights(QuantizedLayer):
     def forward(self, x: Tensor) -> Tensor:
         weights_RT, bias_R = self.folded()
         if self.mode == "quantize":
+            bias_R = self._rounded_bias(weights_RT, bias_R)
             weights_RT = fake_quantize_rows(weights_RT)
         y = self._linear(x, weights_RT, bias_R)
         match self.function:
@@ -115,6 +119,10 @@ class QuantizedWeights(QuantizedLayer):
                 return self._rounded(F.relu(y))
             case None:
                 return self._rounded(y)
+
+    def reads(self, source: ActivationQuantizer | FixedQuantizer) -> None:
+        """Tells what rounds the input: the biases are multiples of its step and the weights'."""
+        self._source = (source,)
 
     def folded(self) -> tuple[Tensor, Tensor]:
         """Weights (R, T), a row for each output, and biases (R,), with the normalisation."""
@@ -133,6 +141,11 @@ class QuantizedWeights(QuantizedLayer):
             weights_22OI = layer.weight.permute(2, 3, 1, 0) * factor_O[:, None]
             return weights_22OI.reshape(4 * outputs, -1), bias_O.repeat(4)
         return layer.weight.reshape(outputs, -1) * factor_O[:, None], bias_O
+
+    def _rounded_bias(self, weights_RT: Tensor, bias_R: Tensor) -> Tensor:
+        (source,) = self._source
+        steps_R = (row_scales(weights_RT) * source.scale).detach()
+        return bias_R + ((bias_R / steps_R).round() * steps_R - bias_R).detach()
 
     def _rounded(self, y: Tensor) -> Tensor:
         rounded: Tensor = self.output(y)

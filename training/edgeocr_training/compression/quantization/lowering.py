@@ -24,6 +24,7 @@ from edgeocr_training.compression.quantization.affine import (
     UP_TO_6,
     AffineQuantization,
 )
+from edgeocr_training.compression.quantization.deployed import Deployed, LayerTracer
 from edgeocr_training.compression.quantization.device_graph import (
     ADD_RATIOS,
     LAYER_RATIOS,
@@ -55,7 +56,7 @@ from edgeocr_training.compression.quantization.layers import (
     QuantizedSigmoid,
     QuantizedWeights,
 )
-from edgeocr_training.compression.quantization.preparation import LayerTracer, is_prepared
+from edgeocr_training.compression.quantization.preparation import is_prepared
 from edgeocr_training.errors import QuantizationError
 from edgeocr_training.models.classifier import Classifier
 from edgeocr_training.models.detector import Detector
@@ -103,33 +104,6 @@ def _form_of(student: nn.Module) -> tuple[str, Layout]:
             return LOGITS, "sequence"
         case _:
             return LOGITS, "vector"
-
-
-class Deployed(nn.Module):
-    """What a device computes of a student, image to output, sharing its weights.
-
-    The checks of shapes, which can't be traced, are left out.
-    """
-
-    def __init__(self, student: nn.Module) -> None:
-        super().__init__()
-        self.backbone, self.neck, self.head = _parts_of(student)
-
-    def forward(self, image_B3HW: Tensor) -> Any:
-        result = self.head(self.neck(self.backbone(image_B3HW)))
-        # A recogniser's head gives its features, too.
-        return result[1] if isinstance(result, tuple) else result
-
-
-def _parts_of(student: nn.Module) -> tuple[nn.Module, nn.Module, nn.Module]:
-    match student:
-        case Detector():
-            return student.backbone, student.neck, student.head.probability_branch
-        case Recogniser():
-            return student.backbone, student.neck, student.head
-        case Classifier():
-            return student.backbone, student.pool, student.classes
-    raise QuantizationError(f"a {type(student).__name__} is no detector, recogniser or classifier")
 
 
 def _rows_that_are_pooled(student: nn.Module, network: Deployed) -> int:

@@ -27,6 +27,7 @@ from edgeocr_training.compression.quantization.affine import (
     LOWEST,
     AffineQuantization,
 )
+from edgeocr_training.compression.quantization.deployed import Deployed, LayerTracer
 from edgeocr_training.compression.quantization.fake_quantization import (
     affine_parameters,
 )
@@ -53,17 +54,6 @@ _FUNCTIONS: Final = (nn.ReLU, nn.Hardswish, HardSigmoid)
 _NOTHING: Final = (nn.Identity, nn.Dropout)
 _MOVING_FUNCTIONS: Final = (F.interpolate, F.max_pool2d, torch.cat, torch.flatten, operator.getitem)
 _MOVING_METHODS: Final = ("squeeze", "transpose", "flatten", "float")
-
-
-class LayerTracer(fx.Tracer):
-    """Follows tensors through modules down to the layers that are computed as one."""
-
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        if isinstance(m, (HardSigmoid, RowPool, QuantizedLayer)):
-            return True
-        if isinstance(m, fx.GraphModule):
-            return False
-        return super().is_leaf_module(m, module_qualified_name)
 
 
 def is_prepared(student: nn.Module) -> bool:
@@ -112,7 +102,22 @@ def prepare(student: Student, config: QuantizationConfig) -> Student:
             student.classes = _named(  # type: ignore[assignment]
                 QuantizedWeights(student.classes, config), "classes"
             )
+    _tell_sources(student)
     return student
+
+
+def _tell_sources(student: nn.Module) -> None:
+    """Each layer with weights learns what rounds its input."""
+    network = Deployed(student)
+    layers = dict(network.named_modules())
+    for node in LayerTracer().trace(network).nodes:
+        layer = layers.get(str(node.target)) if node.op == "call_module" else None
+        if isinstance(layer, QuantizedWeights):
+            source: Any = node.args[0]
+            while source.op != "call_module" or not hasattr(layers[str(source.target)], "output"):
+                # Everything that is concatenated has one scale.
+                source = source.args[0][0] if source.target is torch.cat else source.args[0]
+            layer.reads(layers[str(source.target)].output)  # type: ignore[arg-type]
 
 
 def input_quantization(mean: Channels3, std: Channels3) -> AffineQuantization:
