@@ -119,7 +119,7 @@ def _detector() -> bytes:
     layers.convolve(16, (2, 2), stride=(2, 2))
     layers.convolve(16, (3, 3))
     layers.convolve(32, (1, 1))
-    layers.convolve(1, (1, 1), gain=0.5, scale=1 / 256)
+    layers.convolve(1, (1, 1), gain=1.5, scale=1 / 256)
     layers.finish()
     return bytes(builder.content())
 

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+import tomllib
 
 import edgeocr_benchmarks.emulation.board
 from edgeocr_benchmarks.__main__ import main
 from edgeocr_benchmarks.emulation import BOARDS, EmulationError, missing_packages, prepare_board
 from edgeocr_benchmarks.emulation.boards import system_files
 from edgeocr_benchmarks.emulation.root import REQUIREMENTS
-
-if sys.version_info >= (3, 11):
-    import tomllib
 
 ROOT = Path(__file__).resolve().parents[3]
 

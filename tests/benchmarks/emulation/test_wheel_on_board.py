@@ -78,6 +78,11 @@ def test_the_wheel_reads_a_page(
     assert read(emulated.python, page, installed) == read_here
 
 
+def test_the_wheel_carries_what_boards_are_made_with(installed: Path) -> None:
+    home = installed / "edgeocr_benchmarks/emulation"
+    assert {"instruction_counter.c", "machine.sh"} <= {path.name for path in home.iterdir()}
+
+
 def test_a_file_that_is_no_wheel_is_named(tmp_path: Path) -> None:
     (tmp_path / "edgeocr-1-py3-none-any.whl").write_text("nothing")
     with pytest.raises(EmulationError, match=r"unpacking edgeocr-1-py3-none-any\.whl failed"):
