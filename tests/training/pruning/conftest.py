@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -10,7 +11,11 @@ import pytest
 import torch
 from torch import nn
 
-from edgeocr_training.compression.pruning.channel_groups import network_outputs
+from edgeocr_training.compression.pruning.channel_groups import (
+    ChannelGroup,
+    channel_groups,
+    network_outputs,
+)
 from edgeocr_training.compression.pruning.inference import inference_of
 from edgeocr_training.models.classifier import ClassifierConfig
 from edgeocr_training.models.ctc_head import CtcHeadConfig
@@ -37,7 +42,7 @@ STUDENTS: Final[Mapping[str, StudentConfig]] = {
     "PP-OCRv2's detector": DetectorConfig(),
     "PP-OCRv3's detector": DetectorConfig(neck=RseFpnConfig()),
     "a detector with gates": DetectorConfig(backbone=MobileNetV3Config(squeeze_excite=True)),
-    "a server's detector": DetectorConfig(backbone=ResNetVdConfig()),
+    "a server's detector": DetectorConfig(backbone=ResNetVdConfig(blocks=(1, 1, 1, 1))),
     "a PP-LCNet detector": DetectorConfig(backbone=PpLcNetConfig(scale=0.5)),
     "the edge detector": edge_detector("small"),
     "PP-OCR's recogniser": RecogniserConfig(
@@ -75,10 +80,28 @@ def made(config: StudentConfig, seed: int = 0) -> nn.Module:
     return student.eval()
 
 
+@cache
+def student_of(kind: str) -> nn.Module:
+    """One of :data:`STUDENTS`, made once; nothing may change it."""
+    return made(STUDENTS[kind])
+
+
+@cache
+def groups_of(kind: str) -> tuple[ChannelGroup, ...]:
+    """The groups of :func:`student_of`."""
+    return channel_groups(student_of(kind))
+
+
 @pytest.fixture(scope="session")
 def student() -> nn.Module:
-    """PP-OCRv2's detector."""
-    return made(DetectorConfig())
+    """PP-OCRv2's detector; nothing may change it."""
+    return student_of("PP-OCRv2's detector")
+
+
+@pytest.fixture(scope="session")
+def groups() -> tuple[ChannelGroup, ...]:
+    """Of PP-OCRv2's detector."""
+    return groups_of("PP-OCRv2's detector")
 
 
 @pytest.fixture(scope="session")

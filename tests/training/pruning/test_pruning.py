@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import copy
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 import torch
@@ -28,16 +29,17 @@ from edgeocr_training.compression.pruning.pruning import (
 )
 from edgeocr_training.errors import CompressionError
 from edgeocr_training.models.complexity import count_parameters
-from edgeocr_training.models.detector import DetectorConfig
-from edgeocr_training.models.edge_detector import edge_detector
 from edgeocr_training.recipes import recipe_named
 from edgeocr_training.trained_student import trained_student
 
-from .conftest import STUDENTS, made
+from .conftest import STUDENTS, groups_of, student_of
 
 EXACT = 1e-5
 """Computed in float64, but probabilities and logits of order 1 are handed out as float32, and the
 binarisation of a detector makes 50 times as much of their last digits, of 6e-8."""
+
+
+Groups: TypeAlias = tuple[ChannelGroup, ...]
 
 
 def outputs(network: nn.Module, seed: int = 1) -> list[Tensor]:
@@ -69,8 +71,7 @@ def some_channels(
 
 @pytest.mark.parametrize("kind", STUDENTS)
 def test_every_network_without_channels_equals_that_with_zeros(kind: str) -> None:
-    student = made(STUDENTS[kind])
-    groups = channel_groups(student)
+    student, groups = student_of(kind), groups_of(kind)
     staying = some_channels(groups, torch.Generator().manual_seed(2))
     pruned = prune(student, groups, staying)
     zeroed = masked(student, groups, staying)
@@ -80,10 +81,12 @@ def test_every_network_without_channels_equals_that_with_zeros(kind: str) -> Non
 
 
 @settings(max_examples=12, deadline=None)
-@given(seed=st.integers(0, 2**31), kind=st.sampled_from(["the edge detector", "small"]))
+@given(
+    seed=st.integers(0, 2**31),
+    kind=st.sampled_from(["the edge detector", "a PP-LCNet classifier"]),
+)
 def test_any_choice_of_channels_equals_zeros_there(seed: int, kind: str) -> None:
-    student = _SMALL[kind]
-    groups = channel_groups(student)
+    student, groups = student_of(kind), groups_of(kind)
     generator = torch.Generator().manual_seed(seed)
     staying = some_channels(groups, generator)
     # Some groups stay whole.
@@ -93,15 +96,8 @@ def test_any_choice_of_channels_equals_zeros_there(seed: int, kind: str) -> None
     assert distance(prune(student, groups, staying), masked(student, groups, staying)) < EXACT
 
 
-_SMALL: Mapping[str, nn.Module] = {
-    "the edge detector": made(edge_detector("small")),
-    "small": made(STUDENTS["a PP-LCNet classifier"]),
-}
-
-
-def test_the_student_stays_as_it_is(student: nn.Module) -> None:
+def test_the_student_stays_as_it_is(student: nn.Module, groups: Groups) -> None:
     before = copy.deepcopy(student.state_dict())
-    groups = channel_groups(student)
     prune(student, groups, some_channels(groups, torch.Generator().manual_seed(0)))
     masked(student, groups, some_channels(groups, torch.Generator().manual_seed(0)))
     after = student.state_dict()
@@ -110,8 +106,7 @@ def test_the_student_stays_as_it_is(student: nn.Module) -> None:
 
 @pytest.mark.parametrize("kind", STUDENTS)
 def test_a_pruned_network_is_smaller_in_arithmetic_and_on_disk(kind: str) -> None:
-    student = made(STUDENTS[kind])
-    groups = channel_groups(student)
+    student, groups = student_of(kind), groups_of(kind)
     counts = counts_by_ratio(groups, 0.5)
     pruned = prune(student, groups, staying_channels(student, groups, counts, "fpgm"))
     assert inference_of(pruned).macs < 0.8 * inference_of(student).macs
@@ -128,27 +123,27 @@ def size(network: nn.Module) -> int:
     return file.getbuffer().nbytes
 
 
-def test_a_pruned_network_learns(student: nn.Module) -> None:
-    groups = channel_groups(student)
+def test_a_pruned_network_learns(student: nn.Module, groups: Groups) -> None:
     counts = counts_by_ratio(groups, 0.5)
     pruned = prune(student, groups, staying_channels(student, groups, counts, "fpgm"))
     pruned.train()
     image = torch.randn(1, 3, 64, 64)
-    sum(output.sum() for output in network_outputs(pruned(image))).backward()
+    torch.autograd.backward([output.sum() for output in network_outputs(pruned(image))])
     for name, parameter in pruned.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.shape == parameter.shape, name
 
 
-def test_a_copy_of_a_filter_goes_first_by_fpgm_and_a_small_one_by_l1() -> None:
-    student = made(DetectorConfig())
-    groups = {group.name: group for group in channel_groups(student)}
-    group = groups["neck.smooth.2"]
+def test_a_filter_amid_the_others_goes_first_by_fpgm_and_a_small_one_by_l1(
+    student: nn.Module, groups: Groups
+) -> None:
+    student = copy.deepcopy(student)
+    (group,) = [group for group in groups if group.name == "neck.smooth.2"]
     weight = student.get_submodule("neck.smooth.2").weight
     assert isinstance(weight, Tensor)
     with torch.no_grad():
         weight.copy_(torch.randn(weight.shape, generator=torch.Generator().manual_seed(0)))
-        # In the midst of the others, and as large as they are not.
+        # In the midst of the others, far from them, and half as large.
         weight[5] = weight.mean(dim=0)
         weight[7] = -6 * weight[3]
         weight[9] = 0.5 * weight[9]
@@ -159,10 +154,12 @@ def test_a_copy_of_a_filter_goes_first_by_fpgm_and_a_small_one_by_l1() -> None:
     assert l1.argsort()[:2].tolist() == [5, 9]
 
 
-def test_of_channels_that_several_layers_make_each_layer_counts_alike(student: nn.Module) -> None:
+def test_of_channels_that_several_layers_make_each_layer_counts_alike(
+    student: nn.Module, groups: Groups
+) -> None:
     """The laterals of a pyramid are added; one of them has weights a thousand times larger."""
     network = copy.deepcopy(student)
-    (group,) = [group for group in channel_groups(network) if group.name == "neck.lateral.0"]
+    (group,) = [group for group in groups if group.name == "neck.lateral.0"]
     before = group_scores(network, group, "fpgm")
     weight = network.get_submodule("neck.lateral.3").weight
     assert isinstance(weight, Tensor)
@@ -171,8 +168,7 @@ def test_of_channels_that_several_layers_make_each_layer_counts_alike(student: n
     torch.testing.assert_close(group_scores(network, group, "fpgm"), before)
 
 
-def test_channels_that_are_followed_wrongly_are_noticed(student: nn.Module) -> None:
-    groups = channel_groups(student)
+def test_channels_that_are_followed_wrongly_are_noticed(student: nn.Module, groups: Groups) -> None:
     (group,) = [group for group in groups if group.name == "neck.smooth.2"]
     wrong = [
         type(slot)(layer=slot.layer, side=slot.side, places=(*slot.places[1:], slot.places[0]))

@@ -94,8 +94,15 @@ def counts_for_macs(
     """
     before = inference_of(student).macs
 
+    macs: dict[tuple[tuple[str, int], ...], int] = {}
+    """By what is kept: widths have few steps, and most of a bisection falls on one of them."""
+
     def removed(hardness: float) -> float:
-        return 1 - macs_with(student, groups, counts_at(hardness)) / before
+        counts = counts_at(hardness)
+        key = tuple(counts.items())
+        if key not in macs:
+            macs[key] = macs_with(student, groups, counts)
+        return 1 - macs[key] / before
 
     if (most := removed(hardest)) < share:
         raise CompressionError(

@@ -63,14 +63,10 @@ class Sensitivity:
 
     def largest_loss(self) -> float:
         """Over all groups and ratios, 0 at least."""
-        return max(
-            (
-                self.loss(name, ratio)
-                for name, curve in self.curves.items()
-                for ratio in curve.figures
-            ),
-            default=0.0,
-        )
+        losses = [
+            self.loss(name, ratio) for name, curve in self.curves.items() for ratio in curve.figures
+        ]
+        return max(0.0, *losses)
 
     def ratio_for_loss(self, group: str, max_loss: float) -> float:
         """The largest ratio that costs at most ``max_loss``, between the measured ones linearly.
