@@ -73,7 +73,11 @@ esac
 }
 
 MEASURES = f"exec {shlex.quote(sys.executable)} -m edgeocr_benchmarks.probe plan.json result.json"
+ROOT = Path(__file__).resolve().parents[4]
+DESKTOP = shlex.quote(str(ROOT / "android_demo/desktop.sh"))
 APPS = {
+    # The app's own Java code, on this machine's JVM.
+    "is the demo": f"PYTHON={shlex.quote(sys.executable)} exec {DESKTOP} measure .",
     "measures": f"{MEASURES} > progress.txt",
     "refuses": "echo 'can not use 4 processes' > error.txt.part; mv error.txt.part error.txt",
     "dies": "echo 'det 1/3' > progress.txt; sleep 0.5; kill -9 $$",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tests.benchmarks.targets.adb.conftest import Phone
 
     Eventually = Callable[[Callable[[], bool]], bool]
+    Programs = Callable[..., dict[str, str]]
 
 
 def adb(**given: Any) -> AdbTarget:
@@ -62,6 +63,22 @@ def test_a_run_brings_its_result_and_leaves_nothing(
     assert list(phone.files.iterdir()) == []
     assert not phone.app_runs
     assert not phone.has_app, "it was not there before"
+
+
+def test_the_demo_s_own_code_is_what_the_host_expects(
+    phone: Phone, payload: Path, tmp_path: Path, programs: Programs
+) -> None:
+    """Its Java code follows the host's plan, and the host reads what it writes."""
+    programs("javac", "java", "gcc", packages="android_demo/install_tools.sh")
+    phone.install()
+    phone.becomes("is the demo")
+    raw = tmp_path / "result.json"
+    assert measure_on(adb(), payload, raw, on_row=lambda _: None) is None
+    result = read_result(raw)
+    assert isinstance(result, DeviceResult)
+    assert result.app == "jvm"
+    assert [line.text for reading in result.readings for line in reading.lines] == ["abcd"]
+    assert list(phone.files.iterdir()) == []
 
 
 def test_an_app_that_was_there_stays(phone: Phone, payload: Path, tmp_path: Path) -> None:
