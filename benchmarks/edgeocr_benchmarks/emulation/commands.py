@@ -12,9 +12,13 @@ from edgeocr.errors import OptionError
 from edgeocr_benchmarks.emulation.board import prepare_board
 from edgeocr_benchmarks.emulation.boards import BOARDS
 from edgeocr_benchmarks.emulation.counting import count_instructions
+from edgeocr_benchmarks.emulation.errors import EmulationError
+from edgeocr_benchmarks.errors import ResultFileError
+from edgeocr_benchmarks.instruction_ceilings import over_ceilings
 from edgeocr_benchmarks.instruction_report import instruction_report
+from edgeocr_benchmarks.instruction_results import InstructionResult
 from edgeocr_benchmarks.page import PageSize, render_page
-from edgeocr_benchmarks.results import check_writable, write_result
+from edgeocr_benchmarks.results import check_writable, read_result, write_result
 
 PAGE: Final = "640x640x6"
 WIDTHS: Final = (160, 320, 640, 1280)
@@ -75,6 +79,12 @@ def add_commands(commands: Any) -> None:
     )
     count.add_argument("--repeats", type=int, default=1, help="of every count (default: 1)")
     count.add_argument("--out", type=Path, metavar="FILE", help="record the result as JSON")
+    count.add_argument(
+        "--ceilings",
+        type=Path,
+        metavar="FILE",
+        help="recorded result; fail where a network takes over 1 %% more instructions than there",
+    )
     count.set_defaults(run=_count)
 
 
@@ -98,6 +108,9 @@ def _count(arguments: argparse.Namespace) -> None:
         if value < 1:
             raise OptionError(f"--{name} is {value}; it must be positive")
     check_writable(arguments.out)
+    ceilings = None if arguments.ceilings is None else read_result(arguments.ceilings)
+    if ceilings is not None and not isinstance(ceilings, InstructionResult):
+        raise ResultFileError(f"{arguments.ceilings} records no instructions")
     with TemporaryDirectory(prefix="edgeocr-page-") as scratch:
         page = arguments.image
         if page is None:
@@ -118,6 +131,9 @@ def _count(arguments: argparse.Namespace) -> None:
     if arguments.out:
         write_result(result, arguments.out)
     print(instruction_report([result]), end="")
+    over = [] if ceilings is None else over_ceilings(result, ceilings)
+    if over:
+        raise EmulationError(f"over {arguments.ceilings}: {'; '.join(over)}")
 
 
 def save_line(path: Path) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from edgeocr_benchmarks.__main__ import main
 from edgeocr_benchmarks.emulation import EmulatedBoard
+from edgeocr_benchmarks.errors import ResultFileError
+from edgeocr_benchmarks.instruction_ceilings import over_ceilings
 from edgeocr_benchmarks.instruction_report import instruction_report
 from edgeocr_benchmarks.instruction_results import (
     Agreement,
@@ -21,6 +24,7 @@ from edgeocr_benchmarks.results import read_result, write_result
 
 PrepareBoard = Callable[[str], EmulatedBoard]
 
+SPEED = Path(__file__).resolve().parents[1] / "recorded_speed.json"
 BUNDLE = Path(__file__).resolve().parents[2] / "golden/tiny-int8"
 
 
@@ -95,16 +99,34 @@ def test_a_result_is_read_as_it_was_written(
 
 
 def test_stages_are_counted_and_recorded(
-    board: PrepareBoard, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    board: PrepareBoard,
+    result: InstructionResult,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     board("pi5")
+    # Recorded is one instruction for the detector, and more than enough for the others.
+    networks = {("det", "192x256"): 1, ("cls", "16x64"): 10**9}
+    networks |= {("rec", "16x64"): 10**9, ("rec", "16x256"): 10**9}
+    steps = tuple(
+        StepCount(step=f"{stage}.inference", shape=shape, instructions=(most,), mnemonics={})
+        for (stage, shape), most in networks.items()
+    )
+    ceilings = tmp_path / "ceilings.json"
+    write_result(replace(result, boards=(replace(result.boards[1], steps=steps),)), ceilings)
+
     out = tmp_path / "result.json"
     options = ["--board", "pi5", "--page", "160x120x2", "--width", "64", "--width", "9999"]
-    command = ["emulate", "count", "--bundle", str(BUNDLE), *options, "--out", str(out)]
-    assert main(command) == 0
-    result = read_result(out)
-    assert isinstance(result, InstructionResult)
-    assert capsys.readouterr().out == instruction_report([result])
+    options += ["--ceilings", str(ceilings), "--out", str(out)]
+    command = ["emulate", "count", "--bundle", str(BUNDLE), *options]
+    assert main(command) == 2
+    captured = capsys.readouterr()
+    assert f"over {ceilings}: det 192x256 on pi5: +" in captured.err
+    assert "cls" not in captured.err
+    counted = read_result(out)
+    assert isinstance(counted, InstructionResult)
+    assert captured.out == instruction_report([counted])
+    result = counted
     assert result.command == ("edgeocr-bench", *command)
     assert result.versions["emulator"].startswith("qemu-aarch64 version ")
     assert result.bundle["name"] == "tiny"
@@ -127,6 +149,33 @@ def test_stages_are_counted_and_recorded(
     assert {tensor.different for tensor in counts.agreement} == {0}
 
 
+def test_networks_are_held_to_a_recorded_result(result: InstructionResult) -> None:
+    lower, higher = (
+        replace(
+            result,
+            boards=tuple(
+                board_counts(
+                    counts.board,
+                    instructions=round(counts.steps[1].instructions[0] * factor),
+                    multiplication="sdot",
+                    same=True,
+                )
+                for counts in result.boards
+            ),
+        )
+        for factor in (0.992, 1 / 0.97)
+    )
+    assert over_ceilings(result, result) == []
+    assert over_ceilings(result, lower) == []  # 0.8 % more is within what counts as equal.
+    assert over_ceilings(result, higher) == []
+    assert over_ceilings(higher, result) == [
+        "det 64x64 on pi4: +3.1% (970,400,000 -> 1,000,412,371)",
+        "det 64x64 on pi5: +3.1% (539,000,000 -> 555,670,103)",
+    ]
+    with pytest.raises(ResultFileError, match="no ceiling for det 64x64 on pi5"):
+        over_ceilings(result, replace(result, boards=result.boards[:1]))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -135,6 +184,7 @@ def test_stages_are_counted_and_recorded(
         (["--bundle", str(BUNDLE), "--width", "64", "--width", "-1"], "--width is -1"),
         (["--bundle", str(BUNDLE), "--repeats", "0"], "--repeats is 0"),
         (["--bundle", str(BUNDLE), "--page", "3x3"], "the page is '3x3'"),
+        (["--bundle", str(BUNDLE), "--ceilings", str(SPEED)], "records no instructions"),
         (["--bundle", str(BUNDLE), "--out", "/proc/no/result.json"], "can't write"),
     ],
 )
