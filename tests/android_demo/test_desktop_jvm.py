@@ -289,5 +289,6 @@ def test_a_file_that_is_no_image_is_one_line(desktop: tuple[Run, Path], tmp_path
     for image in ("text.png", "missing.png"):
         answer = desktop[0]("read", GOLDEN / "tiny-int8", 1, tmp_path / image)
         assert answer.returncode == 2
-        assert len(answer.stderr.splitlines()) == 1
-        assert image in answer.stderr
+        # XNNPACK tells that it is there; LiteRT has no way to keep it from that.
+        (said,) = (row for row in answer.stderr.splitlines() if not row.startswith("INFO: "))
+        assert image in said
