@@ -108,12 +108,12 @@ def test_stages_are_counted_and_recorded(
     # Recorded is one instruction for the detector, and more than enough for the others.
     networks = {("det", "192x256"): 1, ("cls", "16x64"): 10**9}
     networks |= {("rec", "16x64"): 10**9, ("rec", "16x256"): 10**9}
-    steps = tuple(
+    recorded = tuple(
         StepCount(step=f"{stage}.inference", shape=shape, instructions=(most,), mnemonics={})
         for (stage, shape), most in networks.items()
     )
     ceilings = tmp_path / "ceilings.json"
-    write_result(replace(result, boards=(replace(result.boards[1], steps=steps),)), ceilings)
+    write_result(replace(result, boards=(replace(result.boards[1], steps=recorded),)), ceilings)
 
     out = tmp_path / "result.json"
     options = ["--board", "pi5", "--page", "160x120x2", "--width", "64", "--width", "9999"]
@@ -126,11 +126,10 @@ def test_stages_are_counted_and_recorded(
     counted = read_result(out)
     assert isinstance(counted, InstructionResult)
     assert captured.out == instruction_report([counted])
-    result = counted
-    assert result.command == ("edgeocr-bench", *command)
-    assert result.versions["emulator"].startswith("qemu-aarch64 version ")
-    assert result.bundle["name"] == "tiny"
-    (counts,) = result.boards
+    assert counted.command == ("edgeocr-bench", *command)
+    assert counted.versions["emulator"].startswith("qemu-aarch64 version ")
+    assert counted.bundle["name"] == "tiny"
+    (counts,) = counted.boards
     assert counts.same_text
     steps = {(step.step, step.shape): min(step.instructions) for step in counts.steps}
     assert steps.keys() >= {
