@@ -4,9 +4,9 @@ package io.github.edgeocr;
  * Resampling by a projective map: cubic, repeating the border of the image outside of it, bit for
  * bit as OpenCV 5 computes it.
  *
- * <p>Weights are those of the cubic convolution of R. Keys (1981) with a = -0.75. The map is rounded
- * to floats; places are computed in doubles along a row and are floats again; the products of
- * weights and pixels are added by fused multiply-adds of floats, along x, then along y. One grey
+ * <p>Weights are those of the cubic convolution of R. Keys (1981) with a = -0.75. The map is
+ * rounded to floats; places are computed in doubles along a row and are floats again; the products
+ * of weights and pixels are added by fused multiply-adds of floats, along x, then along y. One grey
  * level in a few thousand would be another one without that, and now and then a character.
  */
 final class PerspectiveWarp {
