@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from edgeocr.whole_files import write_whole
 from edgeocr_benchmarks.emulation.boards import BoardModel, board_model, system_files
 from edgeocr_benchmarks.emulation.errors import EmulationError
 from edgeocr_benchmarks.emulation.packages import EMULATOR, program, run
@@ -233,9 +232,10 @@ def _write(path: Path, content: str, *, executable: bool = False) -> None:
     if path.is_file() and path.read_bytes() == content.encode():
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, content.encode())
-    if executable:
-        path.chmod(0o755)
+    beside = path.with_name(f".{path.name}")  # Under the lock nobody else writes it.
+    beside.write_text(content, encoding="utf-8")
+    beside.chmod(0o755 if executable else 0o644)
+    beside.replace(path)
 
 
 def _shell_script(board: EmulatedBoard) -> str:
