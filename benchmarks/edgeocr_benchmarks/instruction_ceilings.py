@@ -13,7 +13,7 @@ from edgeocr_benchmarks.errors import ResultFileError
 from edgeocr_benchmarks.instruction_results import InstructionResult
 
 TOLERANCE: Final = 0.01
-"""Repetitions differ by a tenth of it, in what the interpreter does around a network."""
+"""Repetitions of small networks differ by a fifth of it: in what Python does around them."""
 
 
 def over_ceilings(result: InstructionResult, ceilings: InstructionResult) -> list[str]:

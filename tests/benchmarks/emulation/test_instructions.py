@@ -21,7 +21,7 @@ PrepareBoard = Callable[[str], EmulatedBoard]
 Count = Callable[[str], Counted]
 
 TOLERANCE = 0.01
-"""Repetitions differ by less than a tenth of it; another kernel, or one more copy of a tensor,
+"""Repetitions differ by up to a fifth of it; another kernel, or one more copy of a tensor,
 by more. Python around the networks runs some 100,000 instructions, by addresses and hashes a
 few thousand more or less."""
 
