@@ -24,6 +24,7 @@ from edgeocr_benchmarks.environment import cpu_facts
 from edgeocr_benchmarks.errors import PlanError, TargetError
 from edgeocr_benchmarks.plan import FILE_NAME, ProbePlan
 from edgeocr_benchmarks.targets.commands import Command, Commands, FailedCommandError, Held
+from edgeocr_benchmarks.targets.facts import judged
 from edgeocr_benchmarks.thermalservice import parse_thermalservice
 
 APP: Final = "io.github.edgeocr.demo"
@@ -31,6 +32,10 @@ ACTIVITY: Final = f"{APP}/.BenchmarkActivity"
 FILES: Final = f"/sdcard/Android/data/{APP}/files"
 """The app's getExternalFilesDir(null)."""
 LOG_TAG: Final = "edgeocr-bench"
+
+LOW_BATTERY: Final = 15
+"""Percent."""
+_NO_APP: Final = f"{APP} is not installed: --apk names the file to install"
 
 POLL_S: Final = 1.0
 STATE_EVERY_S: Final = 10.0
@@ -126,30 +131,26 @@ class AdbTarget:
         release = properties.get("ro.build.version.release", "unknown version")
         machine = properties.get("ro.product.cpu.abi", "unknown processor")
         has_app = self._is_installed()
+        app = f"{self._apk} will be installed" if self._apk else f"{APP} is installed"
         battery = _battery(_sections(self._shell("read its state", _CHANGING)))
         return (
             Finding(subject="connection", passed=True, detail=self.name),
-            Finding(
-                subject="machine",
-                passed=machine in ("arm64-v8a", "x86_64"),
-                detail=f"{_model(properties) or 'unnamed'}, Android {release}, {machine}",
+            judged(
+                "machine",
+                machine in ("arm64-v8a", "x86_64"),
+                f"{_model(properties) or 'unnamed'}, Android {release}, {machine}",
+                "LiteRT wants a 64-bit processor",
             ),
             Finding(
                 subject="app",
                 passed=has_app or self._apk is not None,
-                detail=f"{self._apk} will be installed"
-                if self._apk
-                else f"{APP} is installed"
-                if has_app
-                else f"{APP} is not installed: --apk names the file to install",
+                detail=app if has_app or self._apk else _NO_APP,
             ),
-            Finding(
-                subject="battery",
-                passed=battery is None or battery >= 15,
-                detail="unknown"
-                if battery is None
-                else f"{battery} %"
-                + ("" if battery >= 15 else ": phones lower their clocks; charge it first"),
+            judged(
+                "battery",
+                battery is None or battery >= LOW_BATTERY,
+                "unknown" if battery is None else f"{battery} %",
+                "phones lower their clocks; charge it first",
             ),
         )
 
@@ -157,12 +158,12 @@ class AdbTarget:
         _check_plan(payload)
         has_app = self._is_installed()
         if not has_app and self._apk is None:
-            raise TargetError(
-                f"{self.name}: {APP} is not installed: --apk names the file to install"
-            )
+            raise TargetError(f"{self.name}: {_NO_APP}")
         self._hold(uninstall=not has_app)
         if self._apk is not None:
             self._run_adb("install the app", "install", "-r", str(self._apk))
+        # Only now: the folders of an app belong to it if it is there before them.
+        self._shell("make the run's folder", f"mkdir -p {self._folder}")
         self._run_adb("send models and images", "push", f"{payload}/.", f"{self._folder}/")
         self._environment = _environment(_sections(self._shell("read what it is", _STATIC)))
 
@@ -200,18 +201,15 @@ class AdbTarget:
         return f"{self.name} {self._folder}" if self._keep else None
 
     def _hold(self, *, uninstall: bool) -> None:
-        """Makes the folder, and sees to it that nothing is left when the line ends."""
+        """Sees to it that nothing is left when the line ends."""
         end = f"am force-stop {APP}"
         then = "keep" if self._keep else "remove"
         if not self._keep:
             end += f"; rm -rf {self._folder}" + (f"; pm uninstall {APP}" if uninstall else "")
         # A hang-up is what a lost connection looks like there: the end is still to be done.
-        script = (
-            f"trap '' HUP PIPE; am force-stop {APP}; mkdir -p {self._folder} && echo {_HELD}; "
-            f"cat > /dev/null; {end}"
-        )
+        script = f"trap '' HUP PIPE; am force-stop {APP}; echo {_HELD}; cat > /dev/null; {end}"
         command = Command(
-            purpose=f"hold a folder on the phone, and {then} it in the end",
+            purpose=f"hold the phone, and {then} the run's folder in the end",
             argv=(*self._adb, "shell", "-T", script),
         )
         held = self._commands.hold(command)

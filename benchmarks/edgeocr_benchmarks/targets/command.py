@@ -40,6 +40,9 @@ def add_commands(commands: Subcommands) -> None:
         "run", parents=[target], help="measure a bundle on this machine, a board or a phone"
     )
     add_measure_options(run)
+    run.add_argument(
+        "--keep", action="store_true", help="leave there what was carried there, and say where"
+    )
     run.add_argument("--out", type=Path, metavar="FILE", help="record the result as JSON")
     run.add_argument(
         "--dry-run", action="store_true", help="print every command that would be run, run none"
@@ -59,9 +62,6 @@ def _add_target_options(parser: argparse.ArgumentParser) -> None:
         help="print every command on stderr before it is run, and progress where no terminal is",
     )
     options = parser.add_argument_group("how the target is used")
-    options.add_argument(
-        "--keep", action="store_true", help="leave there what was carried there, and say where"
-    )
     options.add_argument(
         "--parent",
         metavar="DIR",
@@ -102,7 +102,8 @@ def _run(arguments: argparse.Namespace) -> int:
     commands = PrintedCommands(print) if arguments.dry_run else _running(arguments)
     with _signals_raise(), TemporaryDirectory(prefix="edgeocr-run-") as scratch:
         payload = prepare_payload(arguments, Path(scratch) / "payload")
-        target = named_target(arguments.target, _target_options(arguments), commands)
+        options = _target_options(arguments, keep=arguments.keep)
+        target = named_target(arguments.target, options, commands)
         raw = Path(scratch) / "result.json"
         shown = arguments.verbose or sys.stderr.isatty()
         kept = measure_on(target, payload.folder, raw, on_row=_show_row if shown else _ignore)
@@ -130,9 +131,9 @@ def _doctor(arguments: argparse.Namespace) -> int:
     return 0 if diagnosis.healthy else 1
 
 
-def _target_options(arguments: argparse.Namespace) -> TargetOptions:
+def _target_options(arguments: argparse.Namespace, *, keep: bool = False) -> TargetOptions:
     return TargetOptions(
-        keep=arguments.keep,
+        keep=keep,
         parent=arguments.parent,
         python=arguments.python,
         carry=arguments.carry,

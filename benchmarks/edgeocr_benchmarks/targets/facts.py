@@ -74,7 +74,7 @@ class TargetFacts:
         python = f"{self.implementation} {self.python}"
         version = tuple(int(part) for part in self.python_minor.split("."))
         return (
-            _finding(
+            judged(
                 "machine",
                 not carried
                 or (self.system == "Linux" and self.machine in MACHINES and self.bits == 64),
@@ -82,13 +82,13 @@ class TargetFacts:
                 f"LiteRT has wheels only for 64-bit Linux on {' and '.join(MACHINES)}; on a "
                 "Raspberry Pi install the 64-bit system",
             ),
-            _finding(
+            judged(
                 "python",
                 self.implementation == "CPython" and version >= OLDEST_PYTHON,
                 python,
                 "edgeocr needs CPython 3.10 or newer; --python names another one there",
             ),
-            _finding(
+            judged(
                 "C library",
                 not carried or self.glibc >= OLDEST_GLIBC,
                 self.libc or "not glibc",
@@ -97,7 +97,8 @@ class TargetFacts:
         )
 
 
-def _finding(subject: str, passed: bool, detail: str, remedy: str) -> Finding:
+def judged(subject: str, passed: bool, detail: str, remedy: str) -> Finding:
+    """A finding that says what to do where it is a bad one."""
     return Finding(
         subject=subject, passed=passed, detail=detail if passed else f"{detail}: {remedy}"
     )

@@ -25,6 +25,7 @@ from edgeocr_benchmarks.targets.transport import Transport
 from edgeocr_benchmarks.targets.wheels import (
     PIP,
     download_command,
+    find_command,
     unpacked_bytes,
     write_edgeocr_wheel,
 )
@@ -98,18 +99,8 @@ class FolderTarget:
             facts = self._open()
         except TargetError as error:
             return (Finding(subject="connection", passed=False, detail=str(error)),)
-        lacking = [name for name in lifeline.MODULES if name not in facts.modules]
-        has = f"has {', '.join(facts.modules) or 'none'}"
-        if self._carry == "all":
-            modules = Finding(
-                subject="modules", passed=True, detail=f"{has}; its own copies are carried there"
-            )
-        else:
-            modules = Finding(
-                subject="modules",
-                passed=not lacking,
-                detail=f"{has}; lacks {', '.join(lacking)}" if lacking else has,
-            )
+        machine = facts.findings(carried=self._carry == "all")
+        fit = all(finding.passed for finding in machine)
         room = Finding(
             subject="room",
             passed=facts.free_bytes > _USUAL_BYTES[self._carry],
@@ -117,7 +108,20 @@ class FolderTarget:
             f"{_USUAL_BYTES[self._carry] / 1e6:.0f} MB needed",
         )
         connection = Finding(subject="connection", passed=True, detail=self.name)
-        return (connection, *facts.findings(carried=self._carry == "all"), modules, room)
+        if self._carry != "all":
+            runtime = [_modules(facts)]
+        else:
+            runtime = [self._find_wheels(facts)] if fit else []
+        return (connection, *machine, *runtime, room)
+
+    def _find_wheels(self, facts: TargetFacts) -> Finding:
+        try:
+            with tempfile.TemporaryDirectory(prefix="edgeocr-carry-") as scratch:
+                self._commands.run(find_command(facts, Path(scratch), source=self._wheels))
+        except TargetError as error:
+            return Finding(subject="wheels", passed=False, detail=str(error))
+        detail = f"there are some for {facts.machine}, Python {facts.python}, to be carried there"
+        return Finding(subject="wheels", passed=True, detail=detail)
 
     def prepare(self, payload: Path) -> None:
         facts = self._open()
@@ -257,6 +261,14 @@ class FolderTarget:
                 f"happens where memory runs out; it said: {error.said}"
             )
         return TargetError(f"{self.name}: could not {purpose}: {error.said}")
+
+
+def _modules(facts: TargetFacts) -> Finding:
+    """Whether the Python there has what edgeocr needs."""
+    lacking = [name for name in lifeline.MODULES if name not in facts.modules]
+    has = f"has {', '.join(facts.modules) or 'none of them'}"
+    detail = f"{has}; lacks {', '.join(lacking)}" if lacking else has
+    return Finding(subject="modules", passed=not lacking, detail=detail)
 
 
 def _pack(archive: Path, folders: Mapping[str, Path]) -> int:

@@ -68,6 +68,11 @@ def named_target(name: str, options: TargetOptions, commands: Commands) -> Targe
     for option in TargetOptions.__dataclass_fields__:
         if option not in _USED[kind] and getattr(options, option) != getattr(unused, option):
             raise OptionError(f"{name} has no use for --{option.replace('_', '-')}")
+    for file in (options.identity, options.apk):
+        if file is not None and not file.is_file():
+            raise OptionError(f"there is no file {file}")
+    if options.wheels is not None and not options.wheels.is_dir():
+        raise OptionError(f"there is no folder {options.wheels}")
     if kind == "ssh":
         return FolderTarget(
             name,

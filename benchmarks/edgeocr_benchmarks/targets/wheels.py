@@ -78,17 +78,41 @@ def download_command(facts: TargetFacts, folder: Path, *, source: Path | None) -
         facts: of the target.
         folder: where the wheels go.
         source: folder of wheels to take them from; None for the package index.
+
+    Raises:
+        TargetError: edgeocr is not installed here.
     """
+    return _pip_command("download", facts, ("download", "--dest", str(folder)), source)
+
+
+def find_command(facts: TargetFacts, folder: Path, *, source: Path | None) -> Command:
+    """Looks whether there are such wheels, and downloads none.
+
+    Args:
+        facts: of the target.
+        folder: an empty one, which stays empty.
+        source: folder of wheels to look in; None for the package index.
+
+    Raises:
+        TargetError: edgeocr is not installed here.
+    """
+    verb = ("install", "--dry-run", "--ignore-installed", "--target", str(folder))
+    return _pip_command("find", facts, verb, source)
+
+
+def _pip_command(
+    purpose: str, facts: TargetFacts, verb: tuple[str, ...], source: Path | None
+) -> Command:
     platforms = [
         f"--platform=manylinux_2_{minor}_{facts.machine}"
         for minor in range(facts.glibc[1], _OLDEST_GLIBC_OF_WHEELS - 1, -1)
     ]
     name, version, *_ = PIP.split("-")
     return Command(
-        purpose=f"download the wheels for {facts.machine}, Python {facts.python}",
+        purpose=f"{purpose} the wheels for {facts.machine}, Python {facts.python}",
         argv=(
-            *(sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--quiet"),
-            *("--dest", str(folder), "--only-binary=:all:"),
+            *(sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input"),
+            *(*verb, "--quiet", "--only-binary=:all:"),
             *(() if source is None else ("--no-index", "--find-links", str(source))),
             *("--implementation=cp", f"--python-version={facts.python_minor}"),
             f"--abi=cp{facts.python_minor.replace('.', '')}{facts.abiflags}",

@@ -186,6 +186,10 @@ def test_a_run_that_is_ended_leaves_nothing(
         ("qemu:pi4", ("--carry", "all"), "qemu:pi4 has no use for --carry"),
         ("ssh:pi@board", ("--apk", "demo.apk"), "ssh:pi@board has no use for --apk"),
         ("adb", ("--ssh-option", "Port=1"), "adb has no use for --ssh-option"),
+        ("adb", ("--apk", "/nowhere/demo.apk"), "there is no file /nowhere/demo.apk"),
+        ("ssh:pi@board", ("--identity", "/nowhere/key"), "there is no file /nowhere/key"),
+        ("ssh:pi@board", ("--wheels", "/nowhere"), "there is no folder /nowhere"),
+        ("local", ("--parent", "/nowhere"), "can't make a folder in /nowhere"),
         ("adb", ("--dry-run", "--processes", "4"), "leave that option out for adb"),
     ],
 )

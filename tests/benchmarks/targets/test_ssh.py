@@ -96,6 +96,19 @@ def test_a_board_that_is_fit_passes_the_doctor(sshd: Sshd, parent: Path) -> None
     assert list(parent.iterdir()) == []
 
 
+def test_the_doctor_looks_for_wheels_and_fetches_none(
+    sshd: Sshd, parent: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "wheels").mkdir()
+    target = board(sshd, parent, carry="all", wheels=tmp_path / "wheels")
+    (wheels,) = (finding for finding in target.check() if not finding.passed)
+    target.clean()
+    assert wheels.subject == "wheels"
+    assert "could not find the wheels for" in wheels.detail
+    assert "No matching distribution found" in wheels.detail
+    assert list(parent.iterdir()) == []
+
+
 def failure(target: FolderTarget, payload: Path, result: Path) -> str:
     with pytest.raises(TargetError) as raised:
         measure_on(target, payload, result, on_row=lambda _: None)
