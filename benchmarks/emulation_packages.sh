@@ -4,12 +4,12 @@
 #
 #   qemu-user                 runs aarch64 programs (the build that takes plugins, not -static)
 #   mmdebstrap, keyring       make a folder with an arm64 Debian, without being root in it
-#   gcc, libc6-dev            build the plugin that counts instructions
-#   gcc-aarch64-linux-gnu …   cross-compile the C example
+#   gcc, libc6-dev, make      build the plugin that counts instructions, and the C example
+#   gcc-aarch64-linux-gnu …   cross-compile the C example for a Raspberry Pi
 set -euo pipefail
 
 packages=(
-    qemu-user mmdebstrap debian-archive-keyring gcc libc6-dev
+    qemu-user mmdebstrap debian-archive-keyring gcc libc6-dev make
     gcc-aarch64-linux-gnu libc6-dev-arm64-cross
 )
 

@@ -20,7 +20,7 @@
 
 /* How a pixel enters the network: (pixel / 255 - MEAN) / STD, blue first. bundle.json has these
  * under stages.rec as mean, std and channel_order; a bundle that states others needs others. */
-static const float MEAN = 0.5f, STD = 0.5f;
+static const double MEAN = 0.5, STD = 0.5;
 static const int CHANNEL_OF_PPM[3] = {2, 1, 0};
 
 enum { BLANK = 0, MOST_PIXELS = 64 * 1024 * 1024 };
@@ -191,12 +191,12 @@ static LiteRtQuantizationPerTensor quantization(LiteRtTensor tensor, int element
 }
 
 /* What a pixel's value becomes; a byte has only 256, so this is worked out once for each. */
-static float normalised(int value) {
-    return (float)((value / 255.0 - MEAN) / STD);
+static double normalised(int value) {
+    return (value / 255.0 - MEAN) / STD;
 }
 
-static int8_t quantized(float real, LiteRtQuantizationPerTensor by) {
-    double value = nearbyint((double)real / by.scale) + (double)by.zero_point;
+static int8_t quantized(double real, LiteRtQuantizationPerTensor by) {
+    double value = nearbyint(real / by.scale) + (double)by.zero_point;
     return (int8_t)fmin(fmax(value, -128), 127);
 }
 
@@ -208,8 +208,8 @@ static void fill_input(void *memory, const Signature *signature, const Image *li
     float reals[256];
     int8_t integers[256];
     for (int value = 0; value < 256; value++) {
-        reals[value] = normalised(value);
-        integers[value] = quantized(reals[value], scale);
+        reals[value] = (float)normalised(value);
+        integers[value] = quantized(normalised(value), scale);
     }
     for (int y = 0; y < line->height; y++) {
         for (int x = 0; x < width; x++) {
@@ -248,6 +248,8 @@ static void print_text(const void *memory, const Signature *signature, const Cha
         before = best;
     }
     putchar('\n');
+    if (fflush(stdout) != 0 || ferror(stdout))
+        fail("can't write the text to standard output");
 }
 
 static void write_output(const char *path, const void *memory, const Signature *signature) {

@@ -58,10 +58,19 @@ def machine_board(board: PrepareBoard) -> EmulatedBoard:
 
 
 @pytest.fixture(scope="session")
+def native_compiler() -> str:
+    return _compiler("cc")
+
+
+@pytest.fixture(scope="session")
 def cross_compiler() -> str:
-    compiler = shutil.which("aarch64-linux-gnu-gcc")
+    return _compiler("aarch64-linux-gnu-gcc")
+
+
+def _compiler(name: str) -> str:
+    compiler = shutil.which(name)
     if compiler is None or shutil.which("make") is None:
-        lacking("there is no aarch64-linux-gnu-gcc, or no make")
+        lacking(f"there is no {name}, or no make")
     assert compiler is not None
     return compiler
 

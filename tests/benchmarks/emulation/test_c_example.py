@@ -34,12 +34,9 @@ def build(folder: Path, litert: Path, compiler: str) -> Path:
 
 
 @pytest.fixture(scope="module")
-def native(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    compiler = shutil.which("cc")
-    if compiler is None:
-        pytest.skip("there is no C compiler")
+def native(tmp_path_factory: pytest.TempPathFactory, native_compiler: str) -> Path:
     (home,) = ai_edge_litert.__path__
-    return build(tmp_path_factory.mktemp("native"), Path(home), compiler)
+    return build(tmp_path_factory.mktemp("native"), Path(home), native_compiler)
 
 
 @pytest.fixture(scope="module")
@@ -155,6 +152,15 @@ def test_other_faults_are_one_line(native: Path, line: Path, tmp_path: Path) -> 
     check_refusal(command, "can't write")
 
 
+def test_a_full_disk_behind_standard_output_is_told(native: Path, line: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [native, GOLDEN / "tiny-int8", line], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert done.returncode == 2
+    assert "can't write the text" in done.stderr
+
+
 def check_refusal(command: Sequence[str | Path], message: str) -> None:
     done = subprocess.run(
         command, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"}
@@ -165,6 +171,7 @@ def check_refusal(command: Sequence[str | Path], message: str) -> None:
     assert message in told[0]
 
 
+@pytest.mark.usefixtures("native_compiler")
 def test_a_folder_without_the_library_is_told_by_make(tmp_path: Path) -> None:
     done = subprocess.run(
         ["make", "-C", SOURCE, f"BUILD={tmp_path}", f"LITERT={tmp_path}"],
