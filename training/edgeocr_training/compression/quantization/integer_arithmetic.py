@@ -64,9 +64,9 @@ def convolve(x: Int8, source: AffineQuantization, operation: Convolution) -> Int
     integer_weights = operation.integer_weights_OIHW
     # No sum of so few products reaches 2^24, up to which float32 holds every integer.
     small = 255 * HIGHEST * integer_weights[0].size < 2**24
-    exact = np.float32 if small else np.float64
-    centred = torch.from_numpy(x.astype(exact) - exact(source.zero_point))
-    weights = torch.from_numpy(integer_weights.astype(exact))
+    exact = torch.float32 if small else torch.float64
+    centred = torch.from_numpy(x).to(exact) - source.zero_point
+    weights = torch.from_numpy(integer_weights).to(exact)
     sums = F.conv2d(
         centred,
         weights,

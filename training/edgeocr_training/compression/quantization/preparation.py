@@ -117,7 +117,7 @@ def _tell_sources(student: nn.Module) -> None:
             while source.op != "call_module" or not hasattr(layers[str(source.target)], "output"):
                 # Everything that is concatenated has one scale.
                 source = source.args[0][0] if source.target is torch.cat else source.args[0]
-            layer.reads(layers[str(source.target)].output)  # type: ignore[arg-type]
+            layer.reads(layers[str(source.target)].output)
 
 
 def input_quantization(mean: Channels3, std: Channels3) -> AffineQuantization:

@@ -1,0 +1,201 @@
+"""Parity: the INT8 TFLite that the converter writes, and the integers that training promises.
+
+Tiny forms of the three networks that the product carries, through onnx2tf and the quantizer, on
+XNNPACK: no tolerance anywhere, and nothing that could skip these tests.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from ai_edge_litert.interpreter import Interpreter  # type: ignore[import-untyped]
+from numpy.typing import NDArray
+
+from edgeocr_conversion.delegation import SignatureReport, delegation_report
+from edgeocr_conversion.errors import ConversionError
+from edgeocr_conversion.flatbuffer import (
+    Model,
+    is_constant,
+    operator_name,
+    serialise_model,
+    write_model,
+)
+from edgeocr_conversion.float_tflite import convert_to_float
+from edgeocr_conversion.interpreter import plain_interpreter
+from edgeocr_conversion.onnx_graph import Graph
+from edgeocr_conversion.rewrites import rewrite_for_xnnpack
+from edgeocr_conversion.trained_ranges import MOVES, match_tensors, quantize_as_trained
+from edgeocr_training.compression.quantization.device_graph import DeviceGraph
+from edgeocr_training.compression.quantization.export import export_prepared, table_path
+from edgeocr_training.compression.quantization.integer_network import run_integers
+from edgeocr_training.compression.quantization.lowering import convert
+from edgeocr_training.compression.quantization.range_table import RangeTable
+
+from .conftest import SIZES, Student, images
+
+KINDS = ("det", "rec", "cls")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Converted:
+    """One network on both sides."""
+
+    student: Student
+    graph: DeviceGraph
+    original: Path
+    """ONNX."""
+    floats: Path
+    """TFLite."""
+    integers: Model
+    names: dict[str, str]
+    """TFLite tensor to ONNX tensor."""
+    report: SignatureReport
+
+    @property
+    def table(self) -> RangeTable:
+        return RangeTable.from_json(table_path(self.original).read_bytes())
+
+
+_CONVERTED: dict[str, Converted] = {}
+
+
+@pytest.fixture(params=KINDS)
+def converted(
+    request: pytest.FixtureRequest,
+    prepared_student: Callable[..., Student],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Converted:
+    kind = request.param
+    if kind not in _CONVERTED:
+        folder = tmp_path_factory.mktemp(kind)
+        student = prepared_student(kind)
+        original = folder / "model.onnx"
+        export_prepared(student, original)
+        height, width = SIZES[kind]
+        graph = Graph.load(original, height=height, width=width)
+        rewrite_for_xnnpack(graph)
+        floats = convert_to_float(graph, folder / "float.tflite")
+        table = RangeTable.from_json(table_path(original).read_bytes())
+        integers = quantize_as_trained(floats, original, table)
+        write_model(integers, folder / "integers.tflite")
+        (report,) = delegation_report(folder / "integers.tflite").signatures
+        _CONVERTED[kind] = Converted(
+            student=student,
+            graph=convert(student),
+            original=original,
+            floats=floats,
+            integers=integers,
+            names=match_tensors(floats, original, table),
+            report=report,
+        )
+    return _CONVERTED[kind]
+
+
+def _last(values: NDArray[Any]) -> NDArray[Any]:
+    return values.transpose(0, 2, 3, 1) if values.ndim == 4 else values
+
+
+def _kind_of(converted: Converted) -> str:
+    return next(kind for kind, other in _CONVERTED.items() if other is converted)
+
+
+def test_end_to_end_every_integer_is_the_same(converted: Converted) -> None:
+    interpreter = Interpreter(model_content=serialise_model(converted.integers), num_threads=1)
+    interpreter.allocate_tensors()
+    (entry,), (result,) = interpreter.get_input_details(), interpreter.get_output_details()
+    shown = images(_kind_of(converted), 4, seed=70)
+    for index in range(4):
+        image = converted.student.normalise(shown[index : index + 1]).numpy()
+        expected = run_integers(converted.graph, image)
+        interpreter.set_tensor(entry["index"], _last(expected["x"]))
+        interpreter.invoke()
+        actual = interpreter.get_tensor(result["index"])
+        np.testing.assert_array_equal(actual, _last(expected[converted.graph.output.name]))
+
+
+def test_xnnpack_takes_all_of_it_in_one_piece(converted: Converted) -> None:
+    report = converted.report
+    assert report.partitions == 1
+    assert report.delegated == sum(report.operators.values())
+    assert not report.float_operators
+    assert report.transposes == 0
+
+
+def test_every_scale_in_the_file_is_the_trained_one(converted: Converted) -> None:
+    table, subgraph = converted.table, converted.integers.subgraphs[0]
+    trained = {name: table.activations[match] for name, match in converted.names.items()}
+    compared = 0
+    for operator in subgraph.operators:
+        tensor = subgraph.tensors[operator.outputs[0]]
+        if operator_name(converted.integers, operator) in MOVES:
+            source = subgraph.tensors[operator.inputs[0]]
+            assert tensor.quantization.scale[0] == source.quantization.scale[0]
+            assert tensor.quantization.zeroPoint[0] == source.quantization.zeroPoint[0]
+            continue
+        expected = trained[tensor.name.decode()]
+        assert float(tensor.quantization.scale[0]) == expected.scale
+        assert int(tensor.quantization.zeroPoint[0]) == expected.zero_point
+        compared += 1
+    # All that the table has, but for the image.
+    assert compared == len(table.activations) - 1
+    weights = [
+        tensor.quantization.scale.tolist()
+        for operator in subgraph.operators
+        for tensor in (subgraph.tensors[operator.inputs[1]],)
+        if "CONV" in operator_name(converted.integers, operator)
+        and is_constant(converted.integers, tensor)
+    ]
+    assert sorted(map(sum, weights)) == pytest.approx(sorted(map(sum, table.weights.values())))
+
+
+def test_every_operator_is_matched_by_its_values(converted: Converted) -> None:
+    """Onto different tensors, each of which has another kernel's values within its tolerance."""
+    assert len(set(converted.names.values())) == len(converted.names)
+    assert set(converted.names.values()) == set(converted.table.activations)
+
+
+def test_a_range_that_is_missing_is_named(converted: Converted) -> None:
+    table = converted.table
+    activations = dict(table.activations)
+    lost = next(name for name in list(activations)[2:] if name in table.weights)
+    del activations[lost]
+    with pytest.raises(ConversionError, match=r"is no tensor that model\.onnx has a trained range"):
+        match_tensors(
+            converted.floats,
+            converted.original,
+            RangeTable(activations=activations, weights=table.weights),
+        )
+
+
+def test_weights_that_were_not_trained_are_named(converted: Converted) -> None:
+    table = converted.table
+    lost = next(iter(table.weights))
+    weights = {name: scales for name, scales in table.weights.items() if name != lost}
+    with pytest.raises(ConversionError, match=r"the weights of .* have no trained scales"):
+        quantize_as_trained(
+            converted.floats,
+            converted.original,
+            RangeTable(activations=table.activations, weights=weights),
+        )
+
+
+def test_without_xnnpack_it_reads_the_same(converted: Converted) -> None:
+    """TFLite's own kernels round otherwise in places; the result is the same to a few steps."""
+    interpreter = plain_interpreter(serialise_model(converted.integers))
+    interpreter.allocate_tensors()
+    (entry,), (result,) = interpreter.get_input_details(), interpreter.get_output_details()
+    shown = images(_kind_of(converted), 1, seed=70)
+    image = converted.student.normalise(shown).numpy()
+    expected = run_integers(copy.copy(converted.graph), image)
+    interpreter.set_tensor(entry["index"], _last(expected["x"]))
+    interpreter.invoke()
+    difference = interpreter.get_tensor(result["index"]).astype(int) - _last(
+        expected[converted.graph.output.name]
+    ).astype(int)
+    assert np.abs(difference).mean() < 6
