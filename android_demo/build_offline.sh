@@ -19,7 +19,7 @@ fail() {
     exit 2
 }
 
-bundle= litert= out=$here/build/edgeocr-demo.apk keystore=
+bundle='' litert='' out=$here/build/edgeocr-demo.apk keystore=''
 while [ $# -gt 0 ]; do
     [ $# -ge 2 ] || fail "$1 needs a value, or is unknown; see the head of the script"
     case $1 in

@@ -67,18 +67,33 @@ mkdir -p "$cache"
 work=$(mktemp -d "$cache/fetch.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$work/lists/partial" "$work/archives/partial" "$work/root"
-# The mirror that this machine uses, so that one inside of a network is found.
-mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 2>/dev/null |
-    grep -m 1 '/debian/\?$' || echo http://deb.debian.org/debian)
-echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror bullseye main" \
-    >"$work/sources.list"
 private=(-q
     -o Dir::Etc::SourceList="$work/sources.list" -o Dir::Etc::SourceParts=/dev/null
     -o Dir::State::Lists="$work/lists"
     -o Dir::Cache="$work" -o Dir::Cache::Archives="$work/archives"
-    -o Dir::State::Status=/dev/null -o APT::Sandbox::User=root)
-apt-get "${private[@]}" update >/dev/null
-(cd "$work" && apt-get "${private[@]}" download libandroid-23-java dalvik-exchange >/dev/null)
+    -o Dir::State::Status=/dev/null -o APT::Sandbox::User=root
+    -o Acquire::Check-Valid-Until=false)
+fetch() {
+    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $1 bullseye main" \
+        >"$work/sources.list"
+    apt-get "${private[@]}" update &&
+        (cd "$work" && apt-get "${private[@]}" download libandroid-23-java dalvik-exchange)
+}
+# The mirror that this machine uses, then Debian's own, then where Debian keeps what is old.
+# shellcheck disable=SC2016  # apt replaces $(REPO_URI)
+mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 2>/dev/null |
+    grep -m 1 '/debian/\?$' || true)
+for from in $mirror http://deb.debian.org/debian http://archive.debian.org/debian; do
+    if fetch "$from" >"$work/log" 2>&1; then
+        fetched=true
+        break
+    fi
+done
+${fetched:-false} || {
+    cat "$work/log" >&2
+    echo "${0##*/}: can't fetch libandroid-23-java and dalvik-exchange of Debian 11" >&2
+    exit 1
+}
 for package in "$work"/*.deb; do
     dpkg-deb -x "$package" "$work/root"
 done

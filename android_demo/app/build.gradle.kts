@@ -112,7 +112,6 @@ abstract class PackAssets : DefaultTask() {
 val packAssets = tasks.register<PackAssets>("packAssets") {
     bundle.set(bundleFolder)
     sample.set(file("../../docs/samples/receipt.jpg"))
-    assets.set(layout.buildDirectory.dir("generated/packed-assets"))
 }
 
 androidComponents {

@@ -73,8 +73,8 @@ def test_it_holds_the_bundle(apk: Path) -> None:
     with zipfile.ZipFile(apk) as opened:
         for file in BUNDLE.iterdir():
             assert opened.read(f"assets/bundle/{file.name}") == file.read_bytes()
-            stored = opened.getinfo(f"assets/bundle/{file.name}").compress_type == 0
-            assert stored == (file.suffix == ".tflite")
+            if file.suffix == ".tflite":  # To be mapped as they are.
+                assert opened.getinfo(f"assets/bundle/{file.name}").compress_type == 0
 
 
 def test_without_models_it_is_small(apk: Path) -> None:
@@ -198,7 +198,8 @@ def test_a_missing_bitmap_is_told(
     room = DEMO / "platform/src"
     pictures = [*room.glob("main/java/**/Pictures.java"), *room.glob("test/java/**/*.java")]
     assert len(pictures) == 2
-    class_path = os.pathsep.join(map(str, (tmp_path, android_jar, *junit_jars)))
+    # android.jar has an outline of JUnit's classes too: the real ones come first.
+    class_path = os.pathsep.join(map(str, (tmp_path, *junit_jars, android_jar)))
     javac = ["javac", "-nowarn", "-Xlint:-options", "-source", "8", "-target", "8"]
     output(*javac, "-cp", class_path, "-d", tmp_path, *core, *pictures)
     runner = "org.junit.runner.JUnitCore"

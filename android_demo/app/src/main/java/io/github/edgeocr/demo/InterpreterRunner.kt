@@ -20,15 +20,18 @@ import org.tensorflow.lite.Interpreter
  */
 class InterpreterRunner private constructor(
     private val file: String,
-    private val interpreter: Interpreter,
+    private val open: () -> Interpreter,
 ) : TensorRunner {
+    private var interpreter = open()
+    private var hasRun = false
 
     /** Opens models for `Ocr.open`. */
     class Factory : TensorRunner.Factory {
         override fun open(model: ModelFile, content: ByteArray, threads: Int): TensorRunner {
+            val modelContent = direct(content)
             val options = Interpreter.Options().apply { setNumThreads(threads) }
             return refusing(model.file) {
-                InterpreterRunner(model.file, Interpreter(direct(content), options))
+                InterpreterRunner(model.file) { Interpreter(modelContent, options) }
             }
         }
     }
@@ -40,14 +43,14 @@ class InterpreterRunner private constructor(
         port(interpreter.getOutputTensorFromSignature(outputName(signature), signature))
 
     override fun run(signature: String, input: Tensor): Tensor = refusing(file) {
+        if (hasRun) forget()
+        hasRun = true
         val inputName = inputName(signature)
         val outputName = outputName(signature)
         val shape = input.shape()
         if (!inputShape(inputName, signature).contentEquals(shape)) {
             resize(signature, inputName, shape)
         }
-        // TFLite's LSTM keeps its state from run to run: a line would begin where the last ended.
-        interpreter.resetVariableTensors()
         val isInt8 = input.type() == TensorType.INT8
         val given = if (isInt8) direct(input.bytes()) else direct(input.floats())
         val made = interpreter.getOutputTensorFromSignature(outputName, signature)
@@ -63,6 +66,23 @@ class InterpreterRunner private constructor(
     }
 
     override fun close() = interpreter.close()
+
+    /**
+     * TFLite's LSTM keeps its state from run to run: a line would begin where the last ended.
+     * Variables of a signature that was never run can't be reset; a new interpreter has none.
+     */
+    private fun forget() = try {
+        interpreter.resetVariableTensors()
+    } catch (error: IllegalStateException) {
+        reopen()
+    } catch (error: IllegalArgumentException) {
+        reopen()
+    }
+
+    private fun reopen() {
+        interpreter.close()
+        interpreter = open()
+    }
 
     /** The Interpreter resizes its first graph, which is that of a model with one signature. */
     private fun resize(signature: String, inputName: String, shape: IntArray) {
