@@ -212,14 +212,14 @@ class AdbTarget:
             purpose=f"hold the phone, and {then} the run's folder in the end",
             argv=(*self._adb, "shell", "-T", script),
         )
-        held = self._commands.hold(command)
+        self._held = self._commands.hold(command)
         try:
-            held.read_row(_HELD, timeout_s=_ANSWER_S)
+            self._held.read_row(_HELD, timeout_s=_ANSWER_S)
         except FailedCommandError as error:
+            held, self._held = self._held, None
             with contextlib.suppress(FailedCommandError):  # It has failed, and said how.
                 held.close()
             raise self._explained(error) from None
-        self._held = held
 
     def _follow(self, on_row: Callable[[str], None]) -> None:
         """Hands over the app's rows until it has ended."""

@@ -37,6 +37,8 @@ that runs the probe has it already."""
 _PROGRAM: Final = Path(lifeline.__file__)
 _ANSWER_S: Final = 60.0
 """A slow board starts Python within this, a swapping one too."""
+_TRANSFER_S: Final = 3600.0
+"""Wheels and models, 75 MB, over the slowest wireless network that is worth it."""
 _SPARE_BYTES: Final = 20_000_000
 """For the result, and for what Python compiles."""
 _USUAL_BYTES: Final[dict[Carry, int]] = {
@@ -216,23 +218,29 @@ class FolderTarget:
             stdin=_PROGRAM,
             answer=self._assumed.to_json(),
         )
-        held = self._commands.hold(command)
+        self._held = self._commands.hold(command)
         try:
-            row = held.read_row(lifeline.MARK, timeout_s=_ANSWER_S)
+            row = self._held.read_row(lifeline.MARK, timeout_s=_ANSWER_S)
         except FailedCommandError as error:
+            held, self._held = self._held, None
             with contextlib.suppress(FailedCommandError):  # It has failed, and said how.
                 held.close()
             raise self._transport.explain(self.name, error) from None
-        self._held = held
         self._facts = TargetFacts.parse(row)
         return self._facts
 
     def _use(
         self, purpose: str, *words: str, stdin: Path | None = None, stdout: Path | None = None
     ) -> None:
-        argv = self._transport.use(words)
+        command = Command(
+            purpose=purpose,
+            argv=self._transport.use(words),
+            stdin=stdin,
+            stdout=stdout,
+            timeout_s=_TRANSFER_S,
+        )
         try:
-            self._commands.run(Command(purpose=purpose, argv=argv, stdin=stdin, stdout=stdout))
+            self._commands.run(command)
         except FailedCommandError as error:
             raise self._explained(purpose, error) from None
 
