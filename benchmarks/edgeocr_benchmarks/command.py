@@ -81,7 +81,8 @@ def _accuracy(arguments: argparse.Namespace) -> None:
     )
     if arguments.out:
         write_result(result, arguments.out)
-    print(accuracy_report([result], against=arguments.peer), end="")
+    against = arguments.peer[0] if arguments.peer else None
+    print(accuracy_report([result], against=against), end="")
 
 
 def _speed(arguments: argparse.Namespace) -> None:
@@ -153,23 +154,23 @@ def _peer_install(arguments: argparse.Namespace) -> None:
 def _peer_list(_: argparse.Namespace) -> None:
     for name, peer in PEERS.items():
         installed = "installed" if is_installed(name) else "not installed"
-        print(f"{name}\t{installed}\t{' '.join(peer.requirements)}")
+        print(f"{name}\t{installed}\t{' '.join(peer.requirements) or peer.advice}")
 
 
 def _engines(arguments: argparse.Namespace) -> list[Engine]:
     engines = [edgeocr_engine(folder) for folder in arguments.bundle]
-    if arguments.peer:
-        engines.append(
-            peer_engine(arguments.peer, python=arguments.peer_python, models=arguments.peer_models)
-        )
-    elif arguments.peer_python or arguments.peer_models:
-        raise OptionError("--peer-python and --peer-models need --peer")
+    if len(arguments.peer) != 1 and (arguments.peer_python or arguments.peer_models):
+        raise OptionError("--peer-python and --peer-models need one --peer")
+    engines += [
+        peer_engine(name, python=arguments.peer_python, models=arguments.peer_models)
+        for name in arguments.peer
+    ]
     if not engines:
         raise OptionError("nothing to measure: name a --bundle, a --peer, or both")
     names = [engine.name for engine in engines]
     for name in names:
         if names.count(name) > 1:
-            raise OptionError(f"two of the bundles are both {name!r}; measure one of them alone")
+            raise OptionError(f"two of the engines are both {name!r}; measure one of them alone")
     return engines
 
 
@@ -193,7 +194,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="model bundle for edgeocr; can be repeated",
     )
-    engines.add_argument("--peer", choices=tuple(PEERS), help="another engine on the same images")
+    engines.add_argument(
+        "--peer",
+        choices=tuple(PEERS),
+        action="append",
+        default=[],
+        help="another engine on the same images; can be repeated",
+    )
     engines.add_argument(
         "--peer-python",
         type=Path,

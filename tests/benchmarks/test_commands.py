@@ -159,7 +159,7 @@ def test_peers_are_listed(
     ("command", "message"),
     [
         (["accuracy", "--labels", "x.txt"], "nothing to measure"),
-        (["accuracy", "--labels", "x.txt", "--peer-python", "p"], "need --peer"),
+        (["accuracy", "--labels", "x.txt", "--peer-python", "p"], "need one --peer"),
         (["accuracy", "--labels", "x.txt", "--bundle", "gone"], "gone"),
         (
             ["accuracy", "--labels", "x.txt", "--peer", "rapidocr-1.4.4", "--peer-python", "p"],

@@ -80,4 +80,4 @@ def test_speed_of_a_bundle(page: Path, tmp_path: Path) -> None:
 
 def test_bundles_of_one_name_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["speed", "--bundle", INT8, "--bundle", INT8]) == 2
-    assert "two of the bundles are both 'edgeocr tiny int8'" in capsys.readouterr().err
+    assert "two of the engines are both 'edgeocr tiny int8'" in capsys.readouterr().err

@@ -191,3 +191,57 @@ def test_silence_is_ended(
 def test_missing_interpreter_is_told() -> None:
     with pytest.raises(EngineError, match="can't start /no/python"):
         EngineProcess(Engine(name="peer", kind="rapidocr", python="/no/python"))
+
+
+# As tesseract 5 writes it: two words of one line, a blank word, a word of the next line.
+_TSV = """level\tpage_num\tblock_num\tpar_num\tline_num\tword_num\tleft\ttop\t\
+width\theight\tconf\ttext
+1\t1\t0\t0\t0\t0\t0\t0\t640\t480\t-1\t
+4\t1\t1\t1\t1\t0\t36\t92\t582\t31\t-1\t
+5\t1\t1\t1\t1\t1\t36\t92\t60\t24\t90.0\tThis
+5\t1\t1\t1\t1\t2\t109\t90\t20\t30\t70.0\t"is
+5\t1\t1\t1\t1\t3\t140\t92\t5\t24\t95.0\t
+5\t1\t1\t1\t2\t1\t36\t130\t40\t20\t80.0\ttext
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a POSIX shell")
+def test_tesseract_words_become_lines(
+    tmp_path: Path, make_image: MakeImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "answer.tsv").write_text(_TSV)
+    program = tmp_path / "tesseract"
+    program.write_text(
+        f'#!/bin/sh\n[ "$1" = --version ] && echo "tesseract 5.3.0" && exit\n'
+        f'[ -f "$1" ] || {{ echo "no such image" >&2; exit 1; }}\n'
+        f'[ "$3 $4 $5 $OMP_THREAD_LIMIT" = "--psm 3 tsv 2" ] && cat {tmp_path}/answer.tsv\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    engine = Engine(name="tesseract", kind="tesseract", python=sys.executable)
+    with EngineProcess(engine, threads=2) as process:
+        assert process.describe().versions["tesseract"] == "5.3.0"
+        reading = process.read(make_image("a.png"), "page")
+        missing = process.read(tmp_path / "gone.png", "page")
+    assert [line.text for line in reading.lines] == ['This "is', "text"]
+    assert reading.lines[0].polygon.tolist() == [[36, 90], [129, 90], [129, 120], [36, 120]]
+    assert reading.peak_bytes > 0
+    assert missing.error == "RuntimeError: tesseract failed: no such image"
+
+
+def test_rapidocrlite_reads_with_its_lite_models_unless_others_are_named(
+    stand_in: "StandIn", make_image: MakeImage
+) -> None:
+    typings = stand_in.packages / "rapidocr" / "typings.py"
+    typings.write_text("class ModelType:\n    LITE = 'lite'\n")
+    image = make_image("a.png", reads=LINES)
+    for models in ({}, {"rec": "/r.onnx"}):
+        engine = Engine(
+            name="lite", kind="rapidocrlite", python=str(stand_in.python), models=models
+        )
+        with EngineProcess(engine) as process:
+            assert len(process.read(image, "page").lines) == 2
+    own, named = [call["options"] for call in stand_in.calls("rapidocr") if "options" in call]
+    assert (own["Det.model_type"], own["Rec.model_type"]) == ("lite", "lite")
+    assert "Det.model_type" not in named
+    assert named["Rec.model_path"] == "/r.onnx"

@@ -14,7 +14,7 @@ from edgeocr_benchmarks.text_metrics import line_counts
 @pytest.mark.parametrize("name", PEERS)
 def test_peer_reads_a_page_and_a_line(name: str, tmp_path: Path) -> None:
     if not is_installed(name):
-        pytest.skip(f"run `edgeocr-bench peer install {name}`")
+        pytest.skip(PEERS[name].advice or f"run `edgeocr-bench peer install {name}`")
     page = render_page(PageSize(width=640, height=240, lines=5))
     page.save(tmp_path / "page.png")
     left, top = page.regions[0].polygon[0].astype(int) - 4
@@ -24,7 +24,8 @@ def test_peer_reads_a_page_and_a_line(name: str, tmp_path: Path) -> None:
         description = process.describe()
         reading = process.read(tmp_path / "page.png", "page")
         line = process.read(tmp_path / "line.png", "line")
-    assert description.versions["onnxruntime"]
+    assert len(description.versions) > 1  # Python's is always there
+    assert reading.peak_bytes > 1e7
     assert reading.error is None
     counts = page_counts(page.regions, reading.lines, fold_case=False)
     # Its classifier turns one clean line or another; a wrong channel order, size or character

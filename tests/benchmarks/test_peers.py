@@ -10,7 +10,14 @@ import pytest
 
 from edgeocr_benchmarks import peers
 from edgeocr_benchmarks.errors import EngineError
-from edgeocr_benchmarks.peers import PEERS, Peer, install_peer, is_installed, peer_engine
+from edgeocr_benchmarks.peers import (
+    PEERS,
+    Loan,
+    Peer,
+    install_peer,
+    is_installed,
+    peer_engine,
+)
 
 
 def write_models(folder: Path, content: Any) -> Path:
@@ -19,12 +26,14 @@ def write_models(folder: Path, content: Any) -> Path:
     return path
 
 
-def wheel(folder: Path) -> Path:
-    """A wheel that pip takes without a registry."""
+def wheel(folder: Path, **more: str) -> Path:
+    """A wheel that pip takes without a registry; ``more`` files of it, by name of the module."""
     path = folder / "tinypeer-1.0-py3-none-any.whl"
     info = "tinypeer-1.0.dist-info"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("tinypeer.py", "WORD = 'here'\n")
+        for module, source in more.items():
+            archive.writestr(f"{module}.py", source)
         archive.writestr(
             f"{info}/METADATA", "Metadata-Version: 2.1\nName: tinypeer\nVersion: 1.0\n"
         )
@@ -34,6 +43,19 @@ def wheel(folder: Path) -> Path:
         )
         archive.writestr(f"{info}/RECORD", "")
     return path
+
+
+# As much of onnxruntime as tells the metadata of a model.
+_ONNXRUNTIME = """
+class InferenceSession:
+    custom_metadata_map = {"character": "a\\nb"}
+
+    def __init__(self, path, providers):
+        assert path.read_text() == "WORD = 'here'\\n"
+
+    def get_modelmeta(self):
+        return self
+"""
 
 
 def known(monkeypatch: pytest.MonkeyPatch, **more: Peer) -> None:
@@ -75,6 +97,41 @@ def test_installation_makes_an_environment_once(
     assert install_peer("tiny", python=Path("/no/python"), cache=cache) == python
     known(monkeypatch, tiny=Peer(kind="rapidocr", requirements=("other==1",)))
     assert not is_installed("tiny", cache=cache)
+
+
+def test_models_are_lent_from_one_environment_to_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = str(wheel(tmp_path, onnxruntime=_ONNXRUNTIME))
+    loan = Loan(lender="tiny", models={"rec": "tinypeer:tinypeer.py"})
+    known(
+        monkeypatch,
+        tiny=Peer(kind="rapidocr", requirements=(source,)),
+        borrower=Peer(kind="rapidocrlite", loan=loan, requirements=(source,)),
+    )
+    install_peer("borrower", cache=tmp_path / "cache")
+    assert is_installed("tiny", cache=tmp_path / "cache")
+    models = peer_engine("borrower", cache=tmp_path / "cache").models
+    assert Path(models["rec"]).read_text() == "WORD = 'here'\n"
+    assert Path(models["keys"]).read_text() == "a\nb"
+
+
+def test_a_program_is_looked_for_and_not_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert not is_installed("tesseract")
+    for attempt in (peer_engine, install_peer):
+        with pytest.raises(EngineError, match="tesseract is not installed: apt-get install"):
+            attempt("tesseract")
+    program = tmp_path / "tesseract"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    assert is_installed("tesseract")
+    assert install_peer("tesseract") == program
+    assert peer_engine("tesseract").kind == "tesseract"
+    with pytest.raises(EngineError, match="takes no interpreter"):
+        peer_engine("tesseract", python=Path("/opt/python"))
 
 
 @pytest.mark.parametrize(
