@@ -12,5 +12,5 @@ dependencies {
 }
 
 tasks.test {
-    systemProperty("edgeocr.golden", rootProject.file("../tests/golden/jvm").path)
+    systemProperty("edgeocr.golden", rootProject.file("../tests/golden").path)
 }
