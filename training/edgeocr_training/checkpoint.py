@@ -188,7 +188,11 @@ def _content(path: Path) -> dict[str, Any]:
 def _made_of(kind: type[_Kind], content: Mapping[str, Any], path: Path) -> _Kind:
     names = {field.name for field in fields(kind)}
     # Fields with a default came later: older files are without them.
-    needed = {field.name for field in fields(kind) if field.default_factory is MISSING}
+    needed = {
+        field.name
+        for field in fields(kind)
+        if field.default is MISSING and field.default_factory is MISSING
+    }
     values = {name: value for name, value in content.items() if name in names}
     if content.get("kind") != kind.__name__ or not needed <= values.keys():
         raise CheckpointError(f"{path} is no {kind.__name__.lower()} file of a training run")

@@ -129,6 +129,25 @@ def test_a_pruned_student_is_pruned_again(
     assert inference_of(student).macs == second["kept_macs"]
 
 
+def test_a_pruned_student_is_quantized_and_not_the_other_way_round(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    best = str(folder / "run" / "best.pt")
+    small, integers = tmp_path / "small.pt", tmp_path / "integers.pt"
+    output(capsys, "prune", HALVES, "--checkpoint", best, "--flops", "0.3", "--out", str(small))
+    of_small = ("--checkpoint", str(small))
+    output(capsys, "quantize", HALVES, *of_small, "--batches", "2", "--out", str(integers), *CPU)
+    figures, exact = (
+        output(capsys, "eval", HALVES, "--checkpoint", str(weights), *CPU)
+        for weights in (integers, small)
+    )
+    # 8 bits, of a network that two epochs have trained.
+    assert figures["certainty"] == pytest.approx(exact["certainty"], abs=0.05)
+    arguments = ("--checkpoint", str(integers), "--out", str(tmp_path / "again.pt"))
+    line = fault(capsys, "prune", HALVES, *arguments, "--flops", "0.3")
+    assert "this classifier is prepared for integers: prune the float one" in line
+
+
 @pytest.mark.parametrize("criterion", ["fpgm", "l1"])
 def test_the_criterion_and_skipped_layers_decide(
     criterion: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -188,6 +207,27 @@ def test_a_sensitivity_that_was_ended_goes_on(
     assert said["points"] == 2 * said["layers"]
     assert again["layers"]["pool.1"] == removed
     assert again["layers"][name]["certainty"]["0.3"] == 0.125
+
+
+@pytest.mark.parametrize("left", [0, 1])
+def test_a_sensitivity_that_was_ended_prunes_nothing(
+    left: int, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a layer, or of one of its ratios, nothing is known."""
+    path = tmp_path / "sensitivity.json"
+    data = json.loads((folder / "sensitivity.json").read_text())
+    name = "backbone.trunk.stages.3.0.2.conv"
+    if left:
+        del data["layers"][name]["certainty"]["0.6"]
+    else:
+        del data["layers"][name]
+    path.write_text(json.dumps(data))
+    arguments = ("--checkpoint", str(folder / "run" / "best.pt"), "--sensitivity", str(path))
+    out = ("--out", str(tmp_path / "small.pt"))
+    line = fault(capsys, "prune", HALVES, *arguments, *out, "--flops", "0.3")
+    assert name in line
+    assert "go on" in line
+    assert not (tmp_path / "small.pt").exists()
 
 
 def test_faults_are_one_line(

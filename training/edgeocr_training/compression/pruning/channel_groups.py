@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch_pruning.ops import OPTYPE  # type: ignore[import-untyped]
 
 from edgeocr_training.compression.pruning.inference import inference_of
+from edgeocr_training.compression.quantization.preparation import is_prepared
 from edgeocr_training.errors import CompressionError
 from edgeocr_training.models.interfaces import DbMaps
 from edgeocr_training.models.narrowing import KeptChannels, can_be_narrowed
@@ -62,8 +63,13 @@ def channel_groups(student: nn.Module) -> tuple[ChannelGroup, ...]:
         student: a detector, a recogniser or a classifier; left as it is.
 
     Raises:
-        CompressionError: it is something else.
+        CompressionError: it is something else, or prepared for integers.
     """
+    if is_prepared(student):
+        raise CompressionError(
+            f"this {type(student).__name__.lower()} is prepared for integers: prune the float one "
+            "that it was made of, train it further, and quantize that"
+        )
     network = copy.deepcopy(student).cpu().float().requires_grad_(True)
     image_B3HW = torch.zeros(1, 3, *inference_of(student).smallest)
     with torch.enable_grad():

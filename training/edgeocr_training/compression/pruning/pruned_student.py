@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from torch import nn
 
 from edgeocr_training.checkpoint import Weights, load_weights, save_weights
-from edgeocr_training.compression.pruning.channel_groups import channel_groups, without
+from edgeocr_training.compression.pruning.channel_groups import (
+    ChannelGroup,
+    channel_groups,
+    without,
+)
 from edgeocr_training.compression.pruning.criterion import Criterion
 from edgeocr_training.compression.pruning.inference import inference_of
 from edgeocr_training.compression.pruning.planning import (
@@ -103,7 +108,7 @@ def prune_checkpoint(recipe: Recipe, checkpoint: Path, out: Path, *, config: Pru
     student = trained_student(recipe, checkpoint)
     sensitivity = _sensitivity_of(student, recipe, config) if config.sensitivity else None
     groups = channel_groups(student)
-    counts = _counts(student, config, sensitivity)
+    counts = _counts(student, without(groups, config.skip), config, sensitivity)
     staying = staying_channels(student, groups, counts, config.criterion)
     if not staying:
         raise CompressionError(
@@ -149,14 +154,23 @@ def _sensitivity_of(student: nn.Module, recipe: Recipe, config: PruneConfig) -> 
                 f"{config.sensitivity} is of another {what}: {theirs}, not {ours}; measure the "
                 "sensitivity of what is pruned"
             )
+    ratios = {ratio for curve in sensitivity.curves.values() for ratio in curve.figures}
+    for name, curve in sensitivity.curves.items():
+        if curve.figures.keys() != ratios:
+            raise CompressionError(
+                f"{config.sensitivity} is not finished at {name}: let `edgeocr-train sensitivity` "
+                "go on"
+            )
     return sensitivity
 
 
 def _counts(
-    student: nn.Module, config: PruneConfig, sensitivity: Sensitivity | None
+    student: nn.Module,
+    groups: Sequence[ChannelGroup],
+    config: PruneConfig,
+    sensitivity: Sensitivity | None,
 ) -> dict[str, int]:
     """Channels that the groups keep."""
-    groups = without(channel_groups(student), config.skip)
     if config.max_loss is not None:
         assert sensitivity is not None
         return counts_by_loss(groups, sensitivity, config.max_loss)
