@@ -22,6 +22,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeocr_conversion.constant_additions import round_constants, share_steps
 from edgeocr_conversion.errors import ConversionError
 from edgeocr_conversion.flatbuffer import (
     Model,
@@ -56,6 +57,8 @@ def activation_ranges(
 ) -> dict[str, Range]:
     """What the integers of every observed activation cover, by tensor name."""
     ranges = choose_ranges(tree, observation.histograms, method=scheme.ranges)
+    if scheme.shared_steps:
+        ranges = share_steps(tree, ranges)
     for subgraph in tree.subgraphs:
         for operator in subgraph.operators:
             if operator_name(tree, operator) in MOVES:
@@ -87,6 +90,8 @@ def quantize_within(
             name: value for name, value in observation.covariances.items() if name in integers
         }
         _replace_weights(quantized, tree, round_weights(tree, covariances, ranges))
+    if scheme.shared_steps:
+        round_constants(quantized, tree)
     _move_integers(quantized)
     return quantized
 

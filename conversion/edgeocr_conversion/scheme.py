@@ -19,6 +19,9 @@ class QuantizationScheme:
     bias_correction: bool = True
     """Takes back what quantization adds to the mean of every layer's output; see
     :mod:`.bias_correction`."""
+    shared_steps: bool = False
+    """One step for the input and the output of additions of constants; see
+    :mod:`.constant_additions`. It relies on ``bias_correction``."""
     gate_ratio: float = 1.4
     """Gates are split where the widest channel before them is this much wider than the median
     one; see :mod:`.equalisation`."""
