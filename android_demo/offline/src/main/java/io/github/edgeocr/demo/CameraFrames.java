@@ -115,30 +115,37 @@ final class CameraFrames {
                     }
                 },
                 handler);
-        manager.openCamera(
-                id,
-                new CameraDevice.StateCallback() {
-                    @Override
-                    public void onOpened(CameraDevice device) {
-                        camera = device;
-                        if (closed) {
-                            release();
-                        } else {
-                            preview(holder.getSurface());
-                        }
-                    }
+        try {
+            manager.openCamera(id, opened(holder), handler);
+        } catch (CameraAccessException | SecurityException error) {
+            reader.close();
+            thread.quitSafely();
+            throw error;
+        }
+    }
 
-                    @Override
-                    public void onDisconnected(CameraDevice device) {
-                        lose(device, "another app took it");
-                    }
+    private CameraDevice.StateCallback opened(final SurfaceHolder holder) {
+        return new CameraDevice.StateCallback() {
+            @Override
+            public void onOpened(CameraDevice device) {
+                camera = device;
+                if (closed) {
+                    release();
+                } else {
+                    preview(holder.getSurface());
+                }
+            }
 
-                    @Override
-                    public void onError(CameraDevice device, int error) {
-                        lose(device, "error " + error);
-                    }
-                },
-                handler);
+            @Override
+            public void onDisconnected(CameraDevice device) {
+                lose(device, "another app took it");
+            }
+
+            @Override
+            public void onError(CameraDevice device, int error) {
+                lose(device, "error " + error);
+            }
+        };
     }
 
     /** Stops and frees the camera, on its own thread; one that is just being opened, then. */

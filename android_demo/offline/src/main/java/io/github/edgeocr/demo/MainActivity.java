@@ -207,6 +207,11 @@ public final class MainActivity extends Activity implements ScreenModel.Screen {
         if (checkSelfPermission(Manifest.permission.CAMERA) != PackageManager.PERMISSION_GRANTED) {
             photoAfterPermission = photo;
             requestPermissions(new String[] {Manifest.permission.CAMERA}, ASK_FOR_CAMERA);
+            return;
+        }
+        startCamera();
+        if (camera == null) {
+            model.stopLive(getString(R.string.no_camera));
         } else if (photo) {
             model.takePhoto();
         } else {
@@ -223,7 +228,6 @@ public final class MainActivity extends Activity implements ScreenModel.Screen {
             model.stopLive(getString(R.string.camera_refused));
             return;
         }
-        startCamera();
         withCamera(photoAfterPermission);
     }
 
