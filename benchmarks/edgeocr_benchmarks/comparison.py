@@ -267,6 +267,10 @@ def _changes(base: DeviceResult, new: DeviceResult, figures: Sequence[str]) -> I
                     continue
                 samples = run_samples(old, metric), run_samples(bundle, metric)
                 if all(len(one) for one in samples):
+                    if not sampling.statistic(samples[0], statistic):
+                        raise ComparisonError(
+                            f"{figure} is 0 in the first result; nothing can be a share of it"
+                        )
                     yield Change(
                         where=f"{run_label(run)}, {bundle_of(new, bundle.bundle).name}",
                         figure=figure,

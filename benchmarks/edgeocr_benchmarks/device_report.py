@@ -33,7 +33,13 @@ from edgeocr_benchmarks.metrics import METRICS, TIMES, page_samples, run_samples
 from edgeocr_benchmarks.roofline import CORES, device_peak_gmacs
 from edgeocr_benchmarks.tables import Table, csv_text, markdown
 from edgeocr_benchmarks.text_metrics import NO_LINES, LineCounts
-from edgeocr_benchmarks.validity import Verdict, judge, judge_sustained, retention
+from edgeocr_benchmarks.validity import (
+    Verdict,
+    has_times,
+    judge,
+    judge_sustained,
+    retention,
+)
 
 PERCENTILES: Final = tuple(sampling.PERCENTILES)
 STATISTICS: Final = tuple(sampling.STATISTICS)
@@ -78,17 +84,13 @@ def machine_name(environment: Mapping[str, Any]) -> str:
 
 
 def device_tables(result: DeviceResult) -> list[Table]:
-    """All tables for which something was measured."""
+    """All tables for which something was measured; of an emulated board none with times."""
+    timed = has_times(result)
     made = [
-        _latency(result),
-        _stages(result),
-        _starts(result),
+        *((_latency(result), _stages(result), _starts(result)) if timed else ()),
         _accuracy(result),
-        _costs(result),
-        _lines(result),
-        _throughput(result),
-        _sustained(result),
-        _networks(result),
+        *((_costs(result), _lines(result), _throughput(result)) if timed else ()),
+        *((_sustained(result), _networks(result)) if timed else ()),
         *_operators(result),
         _environment(result),
     ]
@@ -388,7 +390,6 @@ def _sustained(result: DeviceResult) -> Table:
 def _networks(result: DeviceResult) -> Table:
     rows = []
     known = False
-    emulated = bool(result.environment.get("emulated"))
     for run, bundle, stage, work, spent in network_loads(result):
         identity = bundle_of(result, bundle.bundle)
         graphs = [graph for graph in identity.graphs if graph.stage == stage]
@@ -406,9 +407,9 @@ def _networks(result: DeviceResult) -> Table:
                 bundle.bundle,
                 stage,
                 f"{work / len(bundle.pages):.3f}",
-                "" if emulated else _ms(spent / len(bundle.pages)),
-                "" if emulated else f"{rate:.1f}",
-                "" if peak is None or emulated else f"{100 * rate / peak:.1f}",
+                _ms(spent / len(bundle.pages)),
+                f"{rate:.1f}",
+                "" if peak is None else f"{100 * rate / peak:.1f}",
                 _delegation(graphs),
                 "/".join(str(number) for number in sorted({g.partitions for g in graphs})),
             )
@@ -502,7 +503,7 @@ def _value(value: Any) -> str:
 
 
 def _csv_rows(result: DeviceResult) -> Iterator[Sequence[str]]:
-    for run in result.runs:
+    for run in result.runs if has_times(result) else ():
         valid = "yes" if judge(result, run).valid else "no"
         for bundle in run.bundles:
             fixed = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from edgeocr_benchmarks.errors import ResultFileError
 from edgeocr_benchmarks.metrics import run_samples
 from edgeocr_benchmarks.results import read_result
 from edgeocr_benchmarks.tables import Table
-from edgeocr_benchmarks.validity import judge
+from edgeocr_benchmarks.validity import has_times, judge
 
 FIGURES: Final = ("total.p50", "total.p90", "det.p50", "rec.p50", "start.p50", "peak.p50")
 
@@ -30,24 +31,32 @@ class _Entry:
 def read_device_results(folder: Path) -> list[tuple[Path, DeviceResult]]:
     """All results of devices in a folder and those below it, oldest first.
 
-    Other results of edgeocr-bench, and other JSON files, are passed over.
+    Other results of edgeocr-bench, and other JSON files, are passed over; so are emulated boards,
+    which have no times.
 
     Raises:
-        ResultFileError: the folder can't be read, or holds no such result.
+        ResultFileError: the folder can't be read, or holds no such result, or a damaged one.
     """
     if not folder.is_dir():
         raise ResultFileError(f"{folder} is no folder")
     found = []
     for path in sorted(folder.rglob("*.json")):
-        try:
-            result = read_result(path)
-        except ResultFileError:
+        if not _is_of_a_device(path):
             continue
-        if isinstance(result, DeviceResult):
+        result = read_result(path)
+        if isinstance(result, DeviceResult) and has_times(result):
             found.append((path, result))
     if not found:
         raise ResultFileError(f"{folder} holds no result of a device")
     return sorted(found, key=lambda item: item[1].created)
+
+
+def _is_of_a_device(path: Path) -> bool:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(document, dict) and document.get("benchmark") == "device"
 
 
 def history_tables(results: Sequence[tuple[Path, DeviceResult]]) -> list[Table]:

@@ -38,7 +38,7 @@ from edgeocr_benchmarks.report import accuracy_tables, speed_tables
 from edgeocr_benchmarks.results import AccuracyResult, Result, SpeedResult
 from edgeocr_benchmarks.roofline import device_peak_gmacs
 from edgeocr_benchmarks.tables import Table, number_columns
-from edgeocr_benchmarks.validity import judge_result
+from edgeocr_benchmarks.validity import has_times, judge_result
 
 WIDE: Final = 760
 NARROW: Final = 330
@@ -175,9 +175,9 @@ def _device(result: DeviceResult) -> Iterator[str]:
             '<div class="card invalid"><strong>Invalid: do not use these times.</strong>'
             f'<ul class="notes">{rows}</ul></div>'
         )
-    yield from _tiles(result)
-    for plot in _device_plots(result):
-        yield _figure(plot)
+    if has_times(result):
+        yield from _tiles(result)
+        yield from map(_figure, _device_plots(result))
     for i, table in enumerate(device_tables(result)):
         yield _table(table, opened=i < _OPEN_TABLES)
     yield (
@@ -351,8 +351,6 @@ def _thread_plot(result: DeviceResult) -> Iterator[Plot]:
 def _roofline_plot(result: DeviceResult) -> Iterator[Plot]:
     rows = []
     marked = False
-    if result.environment.get("emulated"):
-        return
     for run, bundle, stage, work, spent in network_loads(result):
         identity = bundle_of(result, bundle.bundle)
         peak = device_peak_gmacs(

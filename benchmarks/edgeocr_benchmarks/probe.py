@@ -216,6 +216,9 @@ class Probe:
         self._cool_down()
         cores = self._cores(threads)
         began = self._now()
+        self._look()
+        # What is right does not depend on threads, and is what the bundle reads by itself.
+        keeps = limit_side is None and not self._readings
         timed = {bundle.name: _Timed() for bundle in self._plan.bundles}
         size = "" if limit_side is None else f", side {limit_side}"
         where = f"threads {threads}{size}"
@@ -229,7 +232,12 @@ class Probe:
                 for bundle in self._turn(round_):
                     for image in self._plan.images:
                         time.sleep(self._plan.rest_s)
-                        answer = self._read(workers[bundle.name], bundle, image)
+                        last = round_ == self._plan.warm_ups + self._plan.rounds - 1
+                        answer = self._read(
+                            workers[bundle.name], bundle, image, texts=keeps and last
+                        )
+                        if "lines" in answer:
+                            self._keep_reading(answer, bundle, image)
                         total = answer["ms"]["total"]
                         if warming:
                             timed[bundle.name].warm_up_ms.append(total)
@@ -237,16 +245,12 @@ class Probe:
                             timed[bundle.name].add(image.name, answer)
                         kind = "warm-up" if warming else "warm"
                         self._say(f"{where}, {kind}, {image.name}, {bundle.name}: {total:.1f} ms")
-            # The first run reads as the bundle says: what is right does not depend on threads.
-            if not self._readings and limit_side is None:
-                for bundle in self._plan.bundles:
-                    for image in self._plan.images:
-                        self._keep_reading(workers[bundle.name], bundle, image)
         for round_ in range(self._plan.cold_starts):
             for bundle in self._turn(round_):
                 start = self._cold_start(bundle, threads, cores, limit_side)
                 timed[bundle.name].cold.append(start)
                 self._say(f"{where}, cold, {bundle.name}: {start.start_to_text_ms:.0f} ms")
+        self._look()
         return DeviceRun(
             threads=threads,
             limit_side=limit_side,
@@ -275,28 +279,30 @@ class Probe:
         )
 
     def _read_once(self) -> None:
-        if not self._plan.read_once and self._readings:
+        images = self._once()
+        if not images:
             return
         threads = max(self._plan.threads)
-        images = self._plan.read_once
-        if not self._readings:
-            # All runs showed the detector another size than the bundle's own.
-            images = (*self._plan.images, *images)
         for bundle in self._plan.bundles:
             with self._worker(bundle, threads, self._cores(threads), None) as worker:
                 for image in images:
-                    self._keep_reading(worker, bundle, image)
+                    answer = self._read(worker, bundle, image, texts=True)
+                    self._keep_reading(answer, bundle, image)
+                    self._say(f"reading {image.name}, {bundle.name}: {answer['found']} lines")
+
+    def _once(self) -> tuple[PlannedImage, ...]:
+        """Pages whose text no run has kept: all, where every run shows them in another size."""
+        plan = self._plan
+        return plan.read_once if None in plan.limit_sides else (*plan.images, *plan.read_once)
 
     def _keep_reading(
-        self, worker: WorkerProcess, bundle: PlannedBundle, image: PlannedImage
+        self, answer: Mapping[str, Any], bundle: PlannedBundle, image: PlannedImage
     ) -> None:
-        answer = self._read(worker, bundle, image, texts=True)
         lines = tuple(
             ReadLine(text=line["text"], points=tuple(map(tuple, line["points"])))
             for line in answer["lines"]
         )
         self._readings.append(PageReading(bundle=bundle.name, image=image.name, lines=lines))
-        self._say(f"reading {image.name}, {bundle.name}: {len(lines)} lines")
 
     def _time_lines(self) -> tuple[StageTiming, ...]:
         """Classifier and recogniser alone, at every width, in turns."""
@@ -383,11 +389,13 @@ class Probe:
             for _ in range(self._plan.warm_ups):
                 self._read(worker, bundle, image)
             began = self._now()
+            self._look()
             at_s: list[float] = []
             ms: list[float] = []
             while self._now() - began < self._plan.sustained_s:
                 ms.append(self._read(worker, bundle, image)["ms"]["total"])
                 at_s.append(round(self._now() - began, 3))
+            self._look()
             self._say(f"sustained, {bundle.name}: {len(ms)} reads")
         return Sustained(
             bundle=bundle.name,
@@ -546,7 +554,7 @@ class Probe:
         bundles, images = len(plan.bundles), len(plan.images)
         run = bundles * ((plan.warm_ups + plan.rounds) * images + plan.cold_starts)
         steps = run * len(plan.threads) * len(plan.limit_sides)
-        steps += bundles * (images + len(plan.read_once) + len(plan.processes) + self._lasting + 1)
+        steps += bundles * (len(self._once()) + len(plan.processes) + self._lasting + 1)
         return steps + (plan.warm_ups + plan.rounds if plan.line_widths else 0)
 
     def _say(self, what: str) -> None:

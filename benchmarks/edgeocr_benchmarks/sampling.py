@@ -72,7 +72,8 @@ def relative_change(
 ) -> Estimate:
     """How much larger a statistic of ``new`` is than of ``base``: 0.05 is 5 %.
 
-    The two were taken in different runs, so each is drawn again on its own.
+    The two were taken in different runs, so each is drawn again on its own. The statistic of
+    ``base`` must not be 0; where it is so in a draw, the interval has no end.
     """
     before, after = np.asarray(base, dtype=float), np.asarray(new, dtype=float)
     of = STATISTICS[name]
@@ -81,7 +82,8 @@ def relative_change(
     for _ in range(0, RESAMPLES, 500):
         old = before[random.integers(0, len(before), size=(500, len(before)))]
         young = after[random.integers(0, len(after), size=(500, len(after)))]
-        changes.append(of(young) / of(old) - 1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            changes.append(of(young) / of(old) - 1)
     tail = (1 - CONFIDENCE) / 2 * 100
     low, high = np.percentile(np.concatenate(changes), [tail, 100 - tail])
     value = statistic(after, name) / statistic(before, name) - 1

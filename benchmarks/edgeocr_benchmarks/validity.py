@@ -47,6 +47,11 @@ class Verdict:
         return not self.invalid
 
 
+def has_times(result: DeviceResult) -> bool:
+    """Whether the times are those of a machine. An emulator's are shown nowhere."""
+    return not result.environment.get("emulated")
+
+
 def judge(result: DeviceResult, run: DeviceRun) -> Verdict:
     """All rules on one run and the machine meanwhile."""
     return _verdict([*_machine(result, run.cores, run.began_s, run.ended_s), *_samples(run)])

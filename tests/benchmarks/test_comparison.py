@@ -124,6 +124,11 @@ def test_what_can_not_be_compared_is_told(
     assert "only those of `run` can be compared" in capsys.readouterr().err
 
 
+def test_nothing_is_a_share_of_0(base: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", base, base, "--fail-if", "cls.pre>+5%"]) == 2
+    assert "cls.pre.p50 is 0 in the first result" in capsys.readouterr().err
+
+
 def test_one_bundle_each_belong_together_under_any_name(
     tmp_path: Path, base: str, make_device_result: MakeDeviceResult
 ) -> None:

@@ -40,6 +40,16 @@ def test_figures_go_from_the_oldest_to_the_newest(
     assert out.count("###") == 2  # the two machines
 
 
+def test_a_damaged_result_is_told(
+    tmp_path: Path, make_device_result: MakeDeviceResult, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "a.json"
+    write_result(make_device_result(), path)
+    path.write_text(path.read_text().replace('"runs"', '"rums"'))
+    assert main(["history", str(tmp_path)]) == 2
+    assert "a.json: the document must be an object with" in capsys.readouterr().err
+
+
 def test_a_folder_without_results_is_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

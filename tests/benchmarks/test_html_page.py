@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from edgeocr_benchmarks.__main__ import main
+from edgeocr_benchmarks.device_report import device_csv, device_report
 from edgeocr_benchmarks.device_results import DeviceResult, State, Sustained, Throughput
 from edgeocr_benchmarks.html_page import NARROW, WIDE, html_page
 from edgeocr_benchmarks.results import read_result, write_result
@@ -157,11 +158,22 @@ def test_figures_are_those_of_the_samples(full: DeviceResult) -> None:
 
 
 def test_an_invalid_result_says_so_first(full: DeviceResult) -> None:
-    emulated = dataclasses.replace(full, environment={**PI_5, "emulated": "qemu-user"})
-    page = html_page([emulated])
-    text = read(page).text
+    throttled = tuple(State(at_s=float(at), facts={"throttled": 4}) for at in (0, 50, 99))
+    text = read(html_page([dataclasses.replace(full, states=throttled)])).text
     assert text.index("Invalid: do not use these times.") < text.index("Warm reads")
-    assert "Arithmetic against the peak" not in page
+    assert "the board reported throttling" in text
+
+
+def test_an_emulated_board_has_no_times(full: DeviceResult) -> None:
+    emulated = dataclasses.replace(full, environment={**PI_5, "emulated": "qemu-user"})
+    text = read(html_page([emulated])).text
+    assert "Invalid: do not use these times." in text
+    assert " ms" not in text
+    assert "GMAC/s" not in text
+    assert "Accuracy in the same run" in text
+    assert "Operators of" in text
+    assert " ms" not in device_report([emulated])
+    assert len(device_csv([emulated]).splitlines()) == 1
 
 
 def test_speed_and_accuracy_of_engines_have_a_place(tmp_path: Path, full: DeviceResult) -> None:
