@@ -8,8 +8,9 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
@@ -124,6 +125,13 @@ def test_a_dry_run_needs_no_target(
         assert rows, f"no command with {words}"
 
 
+@pytest.fixture
+def temporary() -> Iterator[Path]:
+    """Where the command keeps its own files: a short path, as ssh's sockets need it."""
+    with TemporaryDirectory(prefix="e-") as folder:
+        yield Path(folder)
+
+
 @pytest.mark.parametrize(
     ("number", "status"),
     [
@@ -140,6 +148,7 @@ def test_a_run_that_is_ended_leaves_nothing(
     status: int,
     request: pytest.FixtureRequest,
     parent: Path,
+    temporary: Path,
     eventually: Eventually,
     processes_of: ProcessesOf,
 ) -> None:
@@ -156,6 +165,7 @@ def test_a_run_that_is_ended_leaves_nothing(
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
+        env={**os.environ, "TMPDIR": str(temporary)},
         # As a shell does it: the interrupt reaches all that were not put aside.
         start_new_session=True,
     ) as process:
@@ -172,6 +182,8 @@ def test_a_run_that_is_ended_leaves_nothing(
     assert "Traceback" not in said
     assert eventually(lambda: processes_of(parent) == []), processes_of(parent)
     assert eventually(lambda: list(parent.iterdir()) == [])
+    if number != signal.SIGKILL:  # Which leaves it no time to tidy up on its own machine.
+        assert list(temporary.iterdir()) == []
 
 
 @pytest.mark.parametrize(
