@@ -21,7 +21,6 @@ from edgeocr_conversion.delegation import SignatureReport, delegation_report
 from edgeocr_conversion.errors import ConversionError
 from edgeocr_conversion.flatbuffer import (
     Model,
-    is_constant,
     operator_name,
     serialise_model,
     write_model,
@@ -144,14 +143,14 @@ def test_every_scale_in_the_file_is_the_trained_one(converted: Converted) -> Non
         compared += 1
     # All that the table has, but for the image.
     assert compared == len(table.activations) - 1
-    weights = [
-        tensor.quantization.scale.tolist()
-        for operator in subgraph.operators
-        for tensor in (subgraph.tensors[operator.inputs[1]],)
-        if "CONV" in operator_name(converted.integers, operator)
-        and is_constant(converted.integers, tensor)
-    ]
-    assert sorted(map(sum, weights)) == pytest.approx(sorted(map(sum, table.weights.values())))
+    layers = 0
+    for operator in subgraph.operators:
+        if operator_name(converted.integers, operator) in ("CONV_2D", "DEPTHWISE_CONV_2D"):
+            match = converted.names[subgraph.tensors[operator.outputs[0]].name.decode()]
+            weights = subgraph.tensors[operator.inputs[1]]
+            assert tuple(map(float, weights.quantization.scale)) == table.weights[match]
+            layers += 1
+    assert layers == len(table.weights)
 
 
 def test_every_operator_is_matched_by_its_values(converted: Converted) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -32,11 +33,11 @@ FLOAT, PACT = f"{RECIPES}:halves", f"{RECIPES}:halves_pact"
 CPU = ("--device", "cpu")
 
 
-def done(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, float]:
+def done(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
     """The JSON that a command prints."""
     assert main(arguments) == 0
     printed = capsys.readouterr().out
-    figures: dict[str, float] = json.loads(printed) if printed else {}
+    figures: dict[str, Any] = json.loads(printed) if printed else {}
     return figures
 
 

@@ -39,8 +39,9 @@ Mode: TypeAlias = Literal["float", "observe", "quantize"]
 """Leave values as they are; the same, and count them; round them."""
 
 _RECORD: Final = "symmetric"
-_NO_CLIP: Final = 1e30
-"""Not infinity: an average of weights would make no number of it."""
+_NO_CLIP: Final = 60_000.0
+"""Beyond every activation. Not infinity, of which an average of weights makes no number, and not
+more than a float16 holds."""
 MOVING_RATE: Final = 0.9
 """Of the average of the extremes, as in PaddleSlim."""
 
