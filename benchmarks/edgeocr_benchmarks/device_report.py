@@ -299,7 +299,10 @@ def _costs(result: DeviceResult) -> Table:
                 bundle.bundle,
                 f"{model.fixed_ms:.1f}",
                 f"{model.per_line_ms:.2f}",
-                "" if model.per_megapixel_ms is None else f"{model.per_megapixel_ms:.1f}",
+                *(
+                    "" if cost is None else f"{cost:.1f}"
+                    for cost in (model.per_megapixel_ms, model.per_text_megapixel_ms)
+                ),
                 "" if most is None else f"{_ms(most.predicted_ms)} / {_ms(most.page.ms)}",
                 "" if most is None else f"{100 * most.error:+.1f}",
                 "" if worst is None else f"{100 * worst.error:+.1f}",
@@ -311,13 +314,14 @@ def _costs(result: DeviceResult) -> Table:
                 f"{100 * abs(worst.error):.0f} %; its lines may differ from those of the others."
             )
     return Table(
-        title="Cost of a page: fixed + per line + per megapixel of the detector, ms",
+        title="Cost of a page: fixed + per line + per megapixel of the page and of its text, ms",
         header=(
             "run",
             "bundle",
             "fixed",
             "per line",
             "per megapixel",
+            "per megapixel of text",
             "page of most lines: predicted / measured",
             "error, %",
             "worst error of any page, %",

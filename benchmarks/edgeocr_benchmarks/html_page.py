@@ -278,10 +278,20 @@ def _cost_plots(result: DeviceResult) -> Iterator[Plot]:
         costs = page_costs(bundle)
         sizes = sorted({cost.megapixels for cost in costs})
         for size in sizes:
-            pages = sorted((c.lines, c.ms) for c in costs if c.megapixels == size)
-            series.append(Series(label=bundle.bundle, colour=colour, points=pages, line=False))
-            ends = sorted({0, pages[0][0], pages[-1][0]})
-            fitted = [(n, model.predict(lines=n, megapixels=size)) for n in ends]
+            pages = sorted((c for c in costs if c.megapixels == size), key=lambda c: c.lines)
+            measured = [(c.lines, c.ms) for c in pages]
+            series.append(Series(label=bundle.bundle, colour=colour, points=measured, line=False))
+            fitted = [
+                (
+                    c.lines,
+                    model.predict(
+                        lines=c.lines,
+                        megapixels=c.megapixels,
+                        text_megapixels=c.text_megapixels,
+                    ),
+                )
+                for c in pages
+            ]
             series.append(
                 Series(label="fitted", colour=colour, points=fitted, dots=False, dashed=True)
             )
