@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -12,7 +13,12 @@ import numpy as np
 import pytest
 
 from edgeocr_benchmarks.emulation import BOARDS, EmulatedBoard
-from edgeocr_benchmarks.emulation.counting import Counted, agreement_of, run_on_board
+from edgeocr_benchmarks.emulation.counting import (
+    Counted,
+    agreement_of,
+    build_counter,
+    run_on_board,
+)
 from edgeocr_benchmarks.emulation.stages import EMPTY, StageRun, StageWork, run_stages
 from edgeocr_benchmarks.instruction_results import InstructionResult
 from edgeocr_benchmarks.results import read_result
@@ -91,6 +97,39 @@ def test_repetitions_and_mnemonics_add_up(counted: Count) -> None:
     (empty,) = (step for step in observed.run.steps if step.step == EMPTY)
     # The marks themselves are far below the smallest network.
     assert max(observed.regions[region]["instructions"] for region in empty.regions) < 20_000
+
+
+LOOPS = 100_000
+KNOWN = f"""
+#include <unistd.h>
+int main(void) {{
+    unsigned long left = {LOOPS};
+    getpgid(0x0ED60000 + 2 * 5);
+    __asm__ volatile("1: .inst 0x4e829420;"  /* sdot v0.4s, v1.16b, v2.16b */
+                     "add v3.4s, v3.4s, v0.4s; subs %0, %0, #1; b.ne 1b"
+                     : "+r"(left) : : "v0", "v1", "v2", "v3", "cc");
+    getpgid(0x0ED60000 + 2 * 5 + 1);
+    return 0;
+}}
+"""
+"""Runs four instructions LOOPS times between its marks."""
+
+
+def test_a_loop_of_known_length_is_counted_exactly(
+    board: PrepareBoard, cross_compiler: str, tmp_path: Path
+) -> None:
+    emulated = board("pi5")
+    source, program, rows = tmp_path / "known.c", tmp_path / "known", tmp_path / "rows"
+    source.write_text(KNOWN, encoding="ascii")
+    subprocess.run([cross_compiler, "-O1", "-o", program, source], check=True)
+    plugin = f"{build_counter(emulated.root.parents[1])},out={rows}"
+    subprocess.run(emulated.command(program, plugin=plugin), check=True)
+    (row,) = rows.read_text(encoding="ascii").splitlines()
+    counted = json.loads(row)
+    assert counted["region"] == 5
+    assert counted["mnemonics"]["sdot"] == LOOPS
+    # Around the loop: two calls of a system call's wrapper.
+    assert 4 * LOOPS < counted["instructions"] < 4 * LOOPS + 100
 
 
 def test_agreement_counts_values_and_decisions() -> None:
