@@ -121,7 +121,7 @@ def save_sensitivity(sensitivity: Sensitivity, path: Path) -> None:
                 "channels": curve.channels,
                 "pruned": list(curve.makers),
                 sensitivity.metric: {
-                    f"{ratio:g}": curve.figures[ratio] for ratio in sorted(curve.figures)
+                    str(ratio): curve.figures[ratio] for ratio in sorted(curve.figures)
                 },
             }
             for name, curve in sensitivity.curves.items()
