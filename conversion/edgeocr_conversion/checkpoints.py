@@ -11,9 +11,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
-
-from torch import nn
+from typing import TYPE_CHECKING, Final
 
 from edgeocr_conversion.bundle_conversion import OnnxModel
 from edgeocr_conversion.errors import ConversionError
@@ -38,6 +36,9 @@ from edgeocr_training.models.recogniser import Recogniser
 from edgeocr_training.recipe import Recipe
 from edgeocr_training.recipes import recipe_named
 from edgeocr_training.trained_student import trained_student
+
+if TYPE_CHECKING:
+    from torch import nn
 
 _SHAPES_OF: Final = "ppocrv2"
 """Official bundle whose input shapes are the defaults: our networks take images as they do."""
