@@ -96,7 +96,10 @@ def rectangles() -> list[dict[str, Any]]:
             random_mask(random, 60, 90), cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE
         )
         sets.append(max(found, key=len).reshape(-1, 2))
-    sets += [np.array([[3, 4], [9, 4], [9, 20], [3, 20]]), np.array([[5, 0], [10, 5], [5, 10], [0, 5]])]
+    sets += [
+        np.array([[3, 4], [9, 4], [9, 20], [3, 20]]),
+        np.array([[5, 0], [10, 5], [5, 10], [0, 5]]),
+    ]
     cases = []
     for points in sets:
         points = points.astype(np.int32)
@@ -148,7 +151,9 @@ def unclips() -> list[dict[str, Any]]:
         corners = np.asarray(cv2.boxPoints((tuple(centre), tuple(size), degrees)), np.float32)
         ratio = (0.1, 0.5, 1.6, 3.0)[i % 4]
         grown = unclip_polygon(corners, ratio)
-        quad = np.concatenate([min_area_quad(points)[0] for points in grown]) if grown else np.empty(0)
+        quad = (
+            np.concatenate([min_area_quad(points)[0] for points in grown]) if grown else np.empty(0)
+        )
         cases.append(
             {
                 "corners": [float(value) for value in corners.ravel()],
@@ -160,7 +165,7 @@ def unclips() -> list[dict[str, Any]]:
 
 
 def crops() -> list[dict[str, Any]]:
-    """Out of one image of 90 x 120: whole pixels, and resampled ones as rows of channel 0."""
+    """Out of one image of 90 x 120: whole pixels, and resampled ones."""
     image = noise(99, 90 * 120 * 3).reshape(90, 120, 3)
     quads = (
         (10, 12, 60, 12, 60, 30, 10, 30), (10, 12, 22, 12, 22, 60, 10, 60),
@@ -177,7 +182,6 @@ def crops() -> list[dict[str, Any]]:
                 "quad": list(corners),
                 "size": list(crop.shape[:2]),
                 "sha256": digest(crop),
-                "blue": crop[..., 0].tolist(),
             }
         )
     return cases

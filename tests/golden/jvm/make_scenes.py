@@ -288,7 +288,9 @@ def picture_language() -> Picture:
             line[rows if character != " " else slice(None), columns, 1] = 255
         line[-height // 8 :, :, 2] = 160
         top = 24 + 64 * i
-        page[top : top + height, 16 : 16 + line.shape[1]] = line[::-1, ::-1] if upside_down else line
+        page[top : top + height, 16 : 16 + line.shape[1]] = (
+            line[::-1, ::-1] if upside_down else line
+        )
     return page
 
 

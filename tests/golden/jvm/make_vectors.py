@@ -5,12 +5,10 @@
 For every scene a JSON file: what goes into each network and what comes out, and what each stage
 makes of it. Models may not be committed, their outputs on our own pictures may. They are stored
 compactly: of every CTC step the likeliest few classes, and of the charset what is used; the SDK
-decodes the very same reduced outputs, so that both decode alike. Inputs are stored as SHA-256:
-everything up to them is computed in integers and must be equal.
-
-Crops taken out of slanted text are resampled by OpenCV in single precision, with fused
-multiplications where the processor has them; some of them are stored, to be compared within one
-grey level, and the stages behind them start from what is stored.
+decodes the very same reduced outputs, so that both decode alike. Inputs and crops are stored as
+SHA-256: the JVM's are equal to the last bit. (Crops of slanted text depend on the processor that
+this runs on: OpenCV 5 fuses multiplications and additions where it can, as on x86-64 with AVX2 and on
+aarch64.)
 """
 
 from __future__ import annotations
@@ -33,7 +31,6 @@ from numpy.typing import NDArray
 from edgeocr import Bundle, Ocr, OcrOptions
 from edgeocr.bundle import RecognitionModel
 from edgeocr.detection import TextRegion
-from edgeocr.geometry import character_quads
 from edgeocr.orientation import OrientationClassifier
 from edgeocr.pixels import crop_line
 from edgeocr.reading_order import reading_order
@@ -48,8 +45,6 @@ RECORDED: Final = HERE / "recorded"
 
 KEPT_CLASSES: Final = 4
 """Likeliest classes of a CTC step that are stored; the others get the least integer."""
-STORED_CROPS: Final = 2
-"""Resampled crops of a scene that are stored whole."""
 NOTE: Final = "No model: its outputs on the scenes are in the JSON files beside this folder.\n"
 
 
@@ -106,7 +101,9 @@ class RecordedRecogniser(TextRecogniser):
     def _reduced(self, output: Tensor) -> Tensor:
         if output.shape[2] <= 16:
             return output
-        likeliest = np.argsort(-output.astype(np.float32), axis=2, kind="stable")[..., :KEPT_CLASSES]
+        likeliest = np.argsort(-output.astype(np.float32), axis=2, kind="stable")[
+            ..., :KEPT_CLASSES
+        ]
         sparse = np.full_like(output, -128)
         np.put_along_axis(sparse, likeliest, np.take_along_axis(output, likeliest, 2), 2)
         return sparse if self.kept is None else np.ascontiguousarray(sparse[..., self.kept])
@@ -252,7 +249,6 @@ def record(scene: Scene, ocr: Ocr) -> dict[str, Any]:
                 "starts": reading.starts.tolist(),
                 "ends": reading.ends.tolist(),
                 "step_width": reading.step_width,
-                "quads": quads_on_line(reading, given),
             }
             for (given, outputs), reading in zip(recogniser.calls, readings, strict=True)
         ],
@@ -261,35 +257,11 @@ def record(scene: Scene, ocr: Ocr) -> dict[str, Any]:
 
 
 def crops(image: NDArray[np.uint8], regions: Sequence[TextRegion]) -> list[dict[str, Any]]:
-    """In reading order; resampled ones whole as long as the room allows."""
-    entries = []
-    stored = 0
-    for region in regions:
-        crop = crop_line(image, region.quad)
-        matrix = crop.to_image
-        lattice = np.allclose(matrix, np.round(matrix), rtol=0, atol=1e-9)
-        entry: dict[str, Any] = {
-            "width": crop.pixels.shape[1],
-            "height": crop.pixels.shape[0],
-            "copied": bool(lattice),
-            "sha256": digest(crop.pixels),
-            "mean": float(crop.pixels.mean()),
-        }
-        if not lattice and stored < STORED_CROPS:
-            stored += 1
-            entry["pixels"] = packed(crop.pixels)
-        entries.append(entry)
-    return entries
-
-
-def quads_on_line(reading: Any, prepared: PreparedLine) -> list[list[float]]:
-    """The characters' quads on a crop that lies where it was cut, x0 y0 to x3 y3."""
-    steps = reading.ends.max() + 1 if len(reading.ends) else 0
-    quads = character_quads(
-        reading.characters, reading.starts, reading.ends, step_width=reading.step_width,
-        crop_width=np.ceil(steps * reading.step_width), crop_height=32, to_image=np.eye(3),
-    )  # fmt: skip
-    return [rounded(quad.ravel()) for quad in quads]
+    """In reading order."""
+    pixels = [crop_line(image, region.quad).pixels for region in regions]
+    return [
+        {"width": crop.shape[1], "height": crop.shape[0], "sha256": digest(crop)} for crop in pixels
+    ]
 
 
 def ports(ocr: Ocr) -> dict[str, Any]:
@@ -317,7 +289,7 @@ def port(described: Port) -> dict[str, Any]:
 
 
 def fingerprint(tensor: Tensor) -> dict[str, Any]:
-    return {"shape": tensor.shape, "sha256": digest(tensor), "mean": float(tensor.mean())}
+    return {"shape": tensor.shape, "sha256": digest(tensor)}
 
 
 def digest(array: NDArray[Any]) -> str:

@@ -9,8 +9,8 @@ package io.github.edgeocr;
 final class BilinearResize {
     /** Takes the rows of a resized image, from top to bottom. */
     interface RowSink {
-        /** @param row valid until the call returns */
-        void accept(int y, byte[] row);
+        /** @param row values of 0 to 255, valid until the call returns */
+        void accept(int y, int[] row);
     }
 
     private static final int WEIGHT_BITS = 11;
@@ -26,8 +26,11 @@ final class BilinearResize {
                 image.pixels(), image.width(), image.height(), BgrImage.CHANNELS, width, height,
                 new RowSink() {
                     @Override
-                    public void accept(int y, byte[] row) {
-                        System.arraycopy(row, 0, resized, y * rowBytes, rowBytes);
+                    public void accept(int y, int[] row) {
+                        int at = y * rowBytes;
+                        for (int i = 0; i < rowBytes; i++) {
+                            resized[at + i] = (byte) row[i];
+                        }
                     }
                 });
         return BgrImage.fromBgr(resized, width, height);
@@ -37,7 +40,7 @@ final class BilinearResize {
      * Resizes unsigned bytes.
      *
      * @param source rows without gaps
-     * @param channels interleaved values of a pixel
+     * @param channels interleaved values of a pixel, 1 or 3
      */
     static void resize(
             byte[] source,
@@ -47,6 +50,10 @@ final class BilinearResize {
             int width,
             int height,
             RowSink sink) {
+        if (sourceWidth == 1) { // Two equal columns give the same, and every place has a neighbour.
+            resize(doubled(source, channels), 2, sourceHeight, channels, width, height, sink);
+            return;
+        }
         Axis xs = Axis.clamped(sourceWidth, width);
         Axis ys = Axis.free(sourceHeight, height);
         int rowLength = width * channels;
@@ -54,7 +61,8 @@ final class BilinearResize {
         int[] lower = new int[rowLength];
         int upperRow = -1;
         int lowerRow = -1;
-        byte[] made = new byte[rowLength];
+        // Integers up to the end: the JVM's compiler makes vectors of loops over one type.
+        int[] made = new int[rowLength];
         for (int y = 0; y < height; y++) {
             int first = ys.first[y];
             int second = ys.second[y];
@@ -83,40 +91,46 @@ final class BilinearResize {
         }
     }
 
+    private static byte[] doubled(byte[] column, int channels) {
+        byte[] columns = new byte[2 * column.length];
+        for (int i = 0; i < column.length; i++) {
+            int at = i / channels * 2 * channels + i % channels;
+            columns[at] = column[i];
+            columns[at + channels] = column[i];
+        }
+        return columns;
+    }
+
     private static void weighAlongX(byte[] source, int row, int channels, Axis xs, int[] made) {
-        int width = xs.first.length;
-        if (channels == BgrImage.CHANNELS) {
-            for (int x = 0, at = 0; x < width; x++, at += BgrImage.CHANNELS) {
-                int left = row + xs.first[x] * BgrImage.CHANNELS;
-                int right = row + xs.second[x] * BgrImage.CHANNELS;
-                int leftWeight = xs.firstWeight[x];
-                int rightWeight = xs.secondWeight[x];
-                made[at] =
-                        (source[left] & 255) * leftWeight + (source[right] & 255) * rightWeight;
-                made[at + 1] =
-                        (source[left + 1] & 255) * leftWeight
-                                + (source[right + 1] & 255) * rightWeight;
-                made[at + 2] =
-                        (source[left + 2] & 255) * leftWeight
-                                + (source[right + 2] & 255) * rightWeight;
+        int[] first = xs.first;
+        int[] firstWeight = xs.firstWeight;
+        int[] secondWeight = xs.secondWeight;
+        if (channels == 1) {
+            for (int x = 0; x < first.length; x++) {
+                int left = row + first[x];
+                made[x] = (source[left] & 255) * firstWeight[x]
+                        + (source[left + 1] & 255) * secondWeight[x];
             }
             return;
         }
-        for (int x = 0; x < width; x++) {
-            for (int channel = 0; channel < channels; channel++) {
-                int left = source[row + xs.first[x] * channels + channel] & 255;
-                int right = source[row + xs.second[x] * channels + channel] & 255;
-                made[x * channels + channel] = left * xs.firstWeight[x] + right * xs.secondWeight[x];
-            }
+        for (int x = 0, at = 0; x < first.length; x++, at += BgrImage.CHANNELS) {
+            int left = row + first[x] * BgrImage.CHANNELS;
+            int leftWeight = firstWeight[x];
+            int rightWeight = secondWeight[x];
+            made[at] = (source[left] & 255) * leftWeight + (source[left + 3] & 255) * rightWeight;
+            made[at + 1] = (source[left + 1] & 255) * leftWeight
+                    + (source[left + 4] & 255) * rightWeight;
+            made[at + 2] = (source[left + 2] & 255) * leftWeight
+                    + (source[left + 5] & 255) * rightWeight;
         }
     }
 
     private static void weighAlongY(
-            int[] upper, int[] lower, int upperWeight, int lowerWeight, byte[] made) {
+            int[] upper, int[] lower, int upperWeight, int lowerWeight, int[] made) {
         for (int i = 0; i < made.length; i++) {
-            int sum =
-                    ((upper[i] >> 4) * upperWeight >> 16) + ((lower[i] >> 4) * lowerWeight >> 16);
-            made[i] = (byte) (sum + 2 >> 2);
+            int above = (upper[i] >> 4) * upperWeight >> 16;
+            int below = (lower[i] >> 4) * lowerWeight >> 16;
+            made[i] = above + below + 2 >> 2;
         }
     }
 
@@ -148,39 +162,54 @@ final class BilinearResize {
         final int[] second;
         final int[] firstWeight;
         final int[] secondWeight;
+        /** Weight of the second as a real number. */
         final float[] fraction;
 
-        private Axis(int sourceSide, int side, boolean clampsWeights) {
+        private Axis(int side) {
             first = new int[side];
             second = new int[side];
             firstWeight = new int[side];
             secondWeight = new int[side];
             fraction = new float[side];
-            double scale = 1 / ((double) side / sourceSide);
-            for (int i = 0; i < side; i++) {
-                float place = (float) ((i + 0.5) * scale - 0.5);
-                int whole = (int) Math.floor(place);
-                float rest = place - whole;
-                boolean outside = whole < 0 || whole >= sourceSide - 1;
-                if (outside && clampsWeights) {
-                    rest = 0;
-                }
-                first[i] = Math.max(0, Math.min(whole, sourceSide - 1));
-                second[i] = Math.max(0, Math.min(whole + 1, sourceSide - 1));
-                fraction[i] = rest;
-                firstWeight[i] = (int) Math.rint((1 - rest) * WEIGHT_ONE);
-                secondWeight[i] = (int) Math.rint(rest * WEIGHT_ONE);
-            }
         }
 
-        /** Along x: at the borders one pixel has all the weight. */
+        private void set(int i, int one, int other, float rest) {
+            first[i] = one;
+            second[i] = other;
+            fraction[i] = rest;
+            firstWeight[i] = (int) Math.rint((1 - rest) * WEIGHT_ONE);
+            secondWeight[i] = (int) Math.rint(rest * WEIGHT_ONE);
+        }
+
+        /** Along x: neighbours; at the borders one of them has all the weight. */
         static Axis clamped(int sourceSide, int side) {
-            return new Axis(sourceSide, side, true);
+            Axis axis = new Axis(side);
+            int last = Math.max(sourceSide - 2, 0);
+            for (int i = 0; i < side; i++) {
+                float place = place(i, sourceSide, side);
+                int whole = (int) Math.floor(place);
+                float rest = whole < 0 ? 0 : whole > last ? 1 : place - whole;
+                int left = Math.max(0, Math.min(whole, last));
+                axis.set(i, left, Math.min(left + 1, sourceSide - 1), rest);
+            }
+            return axis;
         }
 
         /** Along y: at the borders both rows are the same, and their products are cut apart. */
         static Axis free(int sourceSide, int side) {
-            return new Axis(sourceSide, side, false);
+            Axis axis = new Axis(side);
+            for (int i = 0; i < side; i++) {
+                float place = place(i, sourceSide, side);
+                int whole = (int) Math.floor(place);
+                int one = Math.max(0, Math.min(whole, sourceSide - 1));
+                int other = Math.max(0, Math.min(whole + 1, sourceSide - 1));
+                axis.set(i, one, other, place - whole);
+            }
+            return axis;
+        }
+
+        private static float place(int i, int sourceSide, int side) {
+            return (float) ((i + 0.5) * (1 / ((double) side / sourceSide)) - 0.5);
         }
     }
 }

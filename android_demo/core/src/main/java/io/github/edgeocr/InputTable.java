@@ -46,39 +46,36 @@ final class InputTable {
     }
 
     /**
-     * Writes pixels of a BGR row into a network input.
+     * Writes a BGR row into a network input.
      *
-     * @param from index of the first pixel's first byte in {@code row}
+     * @param row values of 0 to 255
      * @param at index of the first value in {@code tensor}
      */
-    void map(byte[] row, int from, int pixels, Tensor tensor, int at) {
-        int blue = from + source[0];
-        int green = from + source[1];
-        int red = from + source[2];
-        int end = at + pixels * BgrImage.CHANNELS;
+    void map(int[] row, int pixels, Tensor tensor, int at) {
+        int blue = source[0];
+        int green = source[1];
+        int red = source[2];
+        int length = pixels * BgrImage.CHANNELS;
         if (type == TensorType.INT8) {
             byte[] values = tensor.bytes();
             byte[] first = bytes[0];
             byte[] second = bytes[1];
             byte[] third = bytes[2];
-            for (int i = at; i < end; i += BgrImage.CHANNELS) {
-                values[i] = first[row[blue] & 255];
-                values[i + 1] = second[row[green] & 255];
-                values[i + 2] = third[row[red] & 255];
-                blue += BgrImage.CHANNELS;
-                green += BgrImage.CHANNELS;
-                red += BgrImage.CHANNELS;
+            for (int i = 0; i < length; i += BgrImage.CHANNELS) {
+                values[at + i] = first[row[i + blue]];
+                values[at + i + 1] = second[row[i + green]];
+                values[at + i + 2] = third[row[i + red]];
             }
             return;
         }
         float[] values = tensor.floats();
-        for (int i = at; i < end; i += BgrImage.CHANNELS) {
-            values[i] = floats[0][row[blue] & 255];
-            values[i + 1] = floats[1][row[green] & 255];
-            values[i + 2] = floats[2][row[red] & 255];
-            blue += BgrImage.CHANNELS;
-            green += BgrImage.CHANNELS;
-            red += BgrImage.CHANNELS;
+        float[] first = floats[0];
+        float[] second = floats[1];
+        float[] third = floats[2];
+        for (int i = 0; i < length; i += BgrImage.CHANNELS) {
+            values[at + i] = first[row[i + blue]];
+            values[at + i + 1] = second[row[i + green]];
+            values[at + i + 2] = third[row[i + red]];
         }
     }
 

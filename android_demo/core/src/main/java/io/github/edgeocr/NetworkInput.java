@@ -66,8 +66,12 @@ final class NetworkInput {
         final int shownLength = shownWidth * BgrImage.CHANNELS;
         final Tensor tensor = table.blank(height, width);
         if (shownHeight == image.height() && shownWidth == image.width()) {
+            int[] row = new int[shownLength];
             for (int y = 0; y < shownHeight; y++) {
-                table.map(image.pixels(), y * shownLength, shownWidth, tensor, y * rowLength);
+                for (int i = 0; i < shownLength; i++) {
+                    row[i] = image.pixels()[y * shownLength + i] & 255;
+                }
+                table.map(row, shownWidth, tensor, y * rowLength);
             }
         } else {
             BilinearResize.resize(
@@ -75,8 +79,8 @@ final class NetworkInput {
                     shownHeight,
                     new BilinearResize.RowSink() {
                         @Override
-                        public void accept(int y, byte[] row) {
-                            table.map(row, 0, shownWidth, tensor, y * rowLength);
+                        public void accept(int y, int[] row) {
+                            table.map(row, shownWidth, tensor, y * rowLength);
                         }
                     });
         }

@@ -69,7 +69,7 @@ final class ProbabilityMap {
                 unsigned, width, height, 1, newWidth, newHeight,
                 new BilinearResize.RowSink() {
                     @Override
-                    public void accept(int y, byte[] row) {
+                    public void accept(int y, int[] row) {
                         for (int x = 0; x < newWidth; x++) {
                             resized[y * newWidth + x] = (byte) (row[x] ^ 0x80);
                         }

@@ -65,6 +65,16 @@ final class Projection {
         return solved;
     }
 
+    /** Whether no point of a convex quad is sent to infinity, nor beyond. */
+    boolean isFinite(double[] points) {
+        for (int i = 0; i < points.length; i += 2) {
+            if (!(matrix[6] * points[i] + matrix[7] * points[i + 1] + matrix[8] > 1e-6)) {
+                return false;
+            }
+        }
+        return true;
+    }
+
     /** Where a quad whose corners are given as doubles lands. */
     Quad apply(double[] points) {
         float[] mapped = new float[points.length];

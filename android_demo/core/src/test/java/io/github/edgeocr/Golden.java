@@ -153,12 +153,6 @@ final class Golden {
         return Tensor.float32(values, shape);
     }
 
-    /** A packed (height, width, 3) array of uint8. */
-    BgrImage image() {
-        int[] shape = get("shape").wholes();
-        return BgrImage.fromBgr(bytes(), shape[1], shape[0]);
-    }
-
     TensorPort port() {
         boolean quantized = get("type").text().equals("int8");
         return new TensorPort(
