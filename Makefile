@@ -12,12 +12,19 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -q
 BUNDLE := bundles/ppocrv4-int8
 SAMPLES := docs/samples/receipt.jpg docs/samples/printed_page.png
 
+# Some tests need Debian's packages: a JDK, an sshd, QEMU, cross-compilers, adb. Where apt-get can
+# install them without asking, `make test` does, and no test may be skipped for want of a tool.
+# Elsewhere those tests are skipped, and say what they lack.
+TOOLS := $(shell command -v apt-get >/dev/null && \
+	{ [ "$$(id -u)" -eq 0 ] || sudo -n true 2>/dev/null; } && echo 1)
+
 .DELETE_ON_ERROR:
-.PHONY: help demo test env convert-env lint types unit wheel-check clean
+.PHONY: help demo test env convert-env tools lint types unit wheel-check clean
 
 help:
 	@echo 'make demo         convert the official PP-OCRv4 models to INT8 and read two sample images'
 	@echo 'make test         environment, lint, types, tests'
+	@echo 'make tools        the Debian packages that tests of boards, phones and the app need'
 	@echo 'make wheel-check  build the wheel, install it on every Python that is here, read an image'
 	@echo 'make convert-env  only the environment of edgeocr-convert, in $(VENV)'
 	@echo 'make clean        remove the environment, caches and the demo'"'"'s pictures; keep bundles/'
@@ -38,8 +45,13 @@ lint: $(VENV)/dev.stamp
 types: $(VENV)/dev.stamp
 	$(BIN)/mypy
 
-unit: $(VENV)/dev.stamp
-	$(BIN)/pytest
+unit: $(VENV)/dev.stamp $(if $(TOOLS),tools)
+	$(if $(TOOLS),EDGEOCR_ALL_TOOLS=1) $(BIN)/pytest
+
+tools:
+	benchmarks/target_packages.sh
+	benchmarks/emulation_packages.sh
+	android_demo/install_tools.sh --apk
 
 wheel-check: $(VENV)/pip.stamp
 	$(BIN)/python tests/wheel_check.py
