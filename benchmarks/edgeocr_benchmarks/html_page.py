@@ -308,7 +308,7 @@ def _cost_plots(result: DeviceResult) -> Iterator[Plot]:
 
 def _size_plot(result: DeviceResult) -> Iterator[Plot]:
     summed = scores(result)
-    if not summed:
+    if len(summed) < 2:
         return
     series = [
         Series(

@@ -115,7 +115,6 @@ def test_every_plot_is_drawn_for_wide_windows_and_for_phones(full: DeviceResult)
         "Warm reads about their median",
         "Where the time goes",
         "What a page costs",
-        "Size against accuracy",
         "What more threads bring",
         "Arithmetic against the peak of the cores",
         "Pages per second of several processes",
@@ -125,6 +124,16 @@ def test_every_plot_is_drawn_for_wide_windows_and_for_phones(full: DeviceResult)
     ]
     drawn = re.findall(r'<svg viewBox="0 0 (\d+) \d+"', page)
     assert drawn == [str(WIDE), str(NARROW)] * len(titles)
+
+
+def test_size_is_set_against_accuracy_where_bundles_differ(full: DeviceResult) -> None:
+    small = dataclasses.replace(full.bundles[0], name="small", bytes={"det": 500_000})
+    scores = tuple(dataclasses.replace(score, bundle="small") for score in full.scores)
+    both = dataclasses.replace(full, bundles=(*full.bundles, small), scores=(*full.scores, *scores))
+    page = html_page([both])
+    assert "<h3>Size against accuracy</h3>" in page
+    assert "small: 0.5, 95</title>" in page
+    assert "Size against accuracy" not in html_page([full])
 
 
 def test_nothing_is_drawn_outside_of_its_plot(full: DeviceResult) -> None:
