@@ -71,7 +71,7 @@ def _divergence(histogram: Histogram) -> Range:
     magnitudes, counts = values.abs()[values != 0], counts[values != 0]
     bins = (magnitudes / largest * _BINS).long().clamp(max=_BINS - 1)
     counted = torch.zeros(_BINS, dtype=torch.float64).index_add_(0, bins, counts)
-    ends = range(_LEVELS, _BINS + 1, 8)
+    ends = range(_LEVELS, _BINS + 1, 16)
     best = min(ends, key=lambda end: _divergence_at(counted, end))
     threshold = best / _BINS * largest
     return max(low, -threshold), min(high, threshold)
