@@ -339,12 +339,12 @@ def _thread_plot(result: DeviceResult) -> Iterator[Plot]:
         return
     by_threads = {run.threads: run for run in runs}
     series = []
-    for bundle in result.bundles:
-        times = {n: _median_total(by_threads[n], bundle.name) for n in counts}
+    for bundle in runs[0].bundles:
+        times = {n: _median_total(by_threads[n], bundle.bundle) for n in counts}
         series.append(
             Series(
-                label=bundle.name,
-                colour=_colour(result, bundle.name),
+                label=bundle.bundle,
+                colour=_colour(result, bundle.bundle),
                 points=[(n, times[counts[0]] / times[n]) for n in counts],
             )
         )
