@@ -15,10 +15,8 @@ from typing import Final
 
 import numpy as np
 
-TEXT: Final = 12
-"""Height of letters in pixels; the style sheet sets the same."""
 _LETTER: Final = 6.6
-"""Usual width of a letter of that height."""
+"""Usual width of a letter in pixels, at the 12 pixels of height that the style sheet sets."""
 FARTHEST: Final = 50
 """Percent off its median at which a sample is drawn, however far off it is."""
 _ROW: Final = 46

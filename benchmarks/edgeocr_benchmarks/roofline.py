@@ -88,14 +88,14 @@ BOARDS: Final[Mapping[str, BoardClock]] = {
         mhz=1500,
         source="https://www.raspberrypi.com/documentation/computers/processors.html",
     ),
-    "Raspberry Pi 5": BoardClock(
+    "Raspberry Pi 5 Model B": BoardClock(
         core="Cortex-A76",
         cores=4,
         mhz=2400,
         source="https://www.raspberrypi.com/documentation/computers/processors.html",
     ),
 }
-"""For boards that are not at hand; a measured device states its own clock."""
+"""For boards whose system states no clock. By the name before its revision."""
 
 
 def peak_gmacs(core: str, *, cores: int, mhz: float, precision: str) -> float | None:
@@ -127,6 +127,10 @@ def device_peak_gmacs(
     """
     kinds = _kinds(environment.get("cpu", ()))
     clocks = {int(cpu): int(khz) for cpu, khz in environment.get("cpuinfo_max_freq", {}).items()}
+    board = BOARDS.get(environment.get("board", "").partition(" Rev ")[0])
+    if board is not None and not clocks:
+        kinds = [(board.core, board.cores)]
+        clocks = dict.fromkeys(range(board.cores), board.mhz * 1000)
     if not clocks or not kinds:
         return None
     used = sorted(cores)[:threads] if cores else sorted(clocks)[:threads]

@@ -10,7 +10,7 @@ PHONE = {
 
 def test_peaks_of_boards_by_hand() -> None:
     # 4 cores x 8 MAC x 1.5 GHz; x 32 MAC x 2.4 GHz; float has a half and a quarter.
-    expected = {"Raspberry Pi 4 Model B": (48.0, 24.0), "Raspberry Pi 5": (307.2, 76.8)}
+    expected = {"Raspberry Pi 4 Model B": (48.0, 24.0), "Raspberry Pi 5 Model B": (307.2, 76.8)}
     for name, (int8, fp32) in expected.items():
         board = BOARDS[name]
         for precision, peak in (("int8", int8), ("fp32", fp32), ("fp16", fp32)):
@@ -26,6 +26,17 @@ def test_the_cores_that_were_used_count() -> None:
     assert mixed == pytest.approx(16 * 1.8 + 32 * 2.2)
     one = device_peak_gmacs(PHONE, cores=(), threads=1, precision="fp32")
     assert one == pytest.approx(4 * 1.8)
+
+
+def test_a_known_board_that_states_no_clock_runs_at_its_usual_one() -> None:
+    board = {"board": "Raspberry Pi 5 Model B Rev 1.0"}
+    peak = device_peak_gmacs(board, cores=(2, 3), threads=2, precision="int8")
+    assert peak == pytest.approx(2 * 32 * 2.4)
+    slower = {**board, "cpu": ["4 x Cortex-A76"], "cpuinfo_max_freq": {"3": "1500000"}}
+    assert device_peak_gmacs(slower, cores=(3,), threads=1, precision="int8") == 48.0
+    # A 3 B+ is no 3 B.
+    plus = {"board": "Raspberry Pi 3 Model B Plus Rev 1.3"}
+    assert device_peak_gmacs(plus, cores=(), threads=1, precision="int8") is None
 
 
 @pytest.mark.parametrize(
