@@ -5,6 +5,8 @@
  * library are needed to build this file, and an app without the library can say so on its screen.
  * The declarations below state the interface as this file uses it. LiteRT's structures are copied
  * field for field; their sizes are held by assertions.
+ *
+ * No state goes from one run into the next: LiteRT refuses models with variables, as an LSTM has.
  */
 #include <dlfcn.h>
 #include <jni.h>
@@ -72,10 +74,6 @@ _Static_assert(sizeof(EnvironmentOption) == 24, "LiteRtEnvOption");
   F(Status, GetNumModelSignatures, (Handle model, size_t *))                                      \
   F(Status, GetModelSignature, (Handle model, size_t, Handle *))                                  \
   F(Status, GetSignatureKey, (Handle, const char **))                                             \
-  F(Status, GetSignatureSubgraph, (Handle, Handle *))                                             \
-  F(Status, GetNumSubgraphOps, (Handle, size_t *))                                                \
-  F(Status, GetSubgraphOp, (Handle, size_t, Handle *))                                            \
-  F(Status, GetOpCode, (Handle, int *))                                                           \
   F(Status, GetNumSignatureInputs, (Handle, size_t *))                                            \
   F(Status, GetNumSignatureOutputs, (Handle, size_t *))                                           \
   F(Status, GetSignatureInputName, (Handle, size_t, const char **))                               \
@@ -108,8 +106,6 @@ typedef struct {
   int threads;
   Handle model;
   Handle compiled;
-  bool keeps_state; /* an LSTM, say, whose state would go from one run into the next */
-  bool has_run;
 } Runner;
 
 static void throw(JNIEnv *env, const char *message) {
@@ -172,10 +168,6 @@ static void free_runner(Runner *runner) {
 }
 
 static bool compile(JNIEnv *env, Runner *runner) {
-  if (runner->compiled != NULL) {
-    lite_rt.DestroyCompiledModel(runner->compiled);
-    runner->compiled = NULL;
-  }
   Handle options = NULL;
   Handle xnnpack = NULL;
   bool compiled = false;
@@ -197,36 +189,7 @@ static bool compile(JNIEnv *env, Runner *runner) {
                     &runner->compiled);
     lite_rt.DestroyOptions(options);
   }
-  runner->has_run = false;
   return compiled;
-}
-
-/* TFLite's RNN, SVDF and LSTM, alone and over sequences. */
-static bool is_recurrent(int operator_code) {
-  static const int codes[] = {16, 24, 27, 35, 44, 46, 52};
-  for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
-    if (codes[i] == operator_code) return true;
-  return false;
-}
-
-static bool find_state(JNIEnv *env, Runner *runner) {
-  size_t signatures;
-  if (!CALL(GetNumModelSignatures, runner->model, &signatures)) return false;
-  for (size_t s = 0; s < signatures; s++) {
-    Handle signature, graph, operator;
-    size_t operators;
-    int code;
-    if (!CALL(GetModelSignature, runner->model, s, &signature) ||
-        !CALL(GetSignatureSubgraph, signature, &graph) ||
-        !CALL(GetNumSubgraphOps, graph, &operators))
-      return false;
-    for (size_t i = 0; i < operators; i++) {
-      if (!CALL(GetSubgraphOp, graph, i, &operator) || !CALL(GetOpCode, operator, &code))
-        return false;
-      if (is_recurrent(code)) runner->keeps_state = true;
-    }
-  }
-  return true;
 }
 
 JNIEXPORT jlong JNICALL Java_io_github_edgeocr_litert_LiteRtRunner_open(JNIEnv *env, jclass type,
@@ -243,7 +206,7 @@ JNIEXPORT jlong JNICALL Java_io_github_edgeocr_litert_LiteRtRunner_open(JNIEnv *
   runner->threads = threads;
   (*env)->GetByteArrayRegion(env, content, 0, (jsize)size, runner->content);
   if (CALL(CreateModelFromBuffer, lite_rt.environment, runner->content, size, &runner->model) &&
-      find_state(env, runner) && compile(env, runner))
+      compile(env, runner))
     return (jlong)(intptr_t)runner;
   free_runner(runner);
   return 0;
@@ -385,11 +348,6 @@ JNIEXPORT jobject JNICALL Java_io_github_edgeocr_litert_LiteRtRunner_run(
   const char *name;
   jarray output = NULL;
   const size_t signature = (size_t)index;
-  if (runner->compiled == NULL || (runner->keeps_state && runner->has_run)) {
-    if (!compile(env, runner)) return NULL;
-    resize = true; /* A new one has the shapes of the file. */
-  }
-  runner->has_run = true;
   if (!find_type(env, runner, signature, true, &tensor, &name, &given_type) ||
       !find_type(env, runner, signature, false, &tensor, &name, &made_type))
     return NULL;
