@@ -205,7 +205,7 @@ def orders() -> list[dict[str, Any]]:
         if i % 5 == 0:
             corners = random.uniform(0, 300, (12, 2))
             boxes = [[*corner, *(corner + random.uniform(10, 80, 2))] for corner in corners]
-        quads = np.array([[[l, t], [r, t], [r, b], [l, b]] for l, t, r, b in boxes])
+        quads = np.array([[[x, y], [u, y], [u, v], [x, v]] for x, y, u, v in boxes])
         angle = float(random.choice([0, 0.08, -0.2, np.pi / 2]))
         turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
         quads = np.round(quads @ turn, 2).astype(np.float32)[random.permutation(len(quads))]

@@ -2,16 +2,16 @@
 
     python tests/golden/jvm/make_scenes.py
 
-Printed matter that does not exist, as a camera or a scanner would have taken it: flat, slanted, on
-its side, on its head, in columns, blurred, noisy, too long, too tall, and empty. The fonts are needed
-only here; on Debian they come with ``apt-get install fonts-noto-cjk fonts-liberation``. What the
-pictures show is ours, Apache-2.0; the fonts are under the SIL Open Font License.
+Printed matter that does not exist, as a camera or a scanner would have taken it: flat, slanted,
+on its side, on its head, in columns, blurred, noisy, too long, too tall, and empty. The fonts are
+needed only here; on Debian they come with ``apt-get install fonts-noto-cjk fonts-liberation``. What
+the pictures show is ours, Apache-2.0; the fonts are under the SIL Open Font License.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -58,7 +58,7 @@ class Sheet:
 def photographed(
     sheet: Picture,
     size: tuple[int, int],
-    corners: list[list[float]],
+    corners: Sequence[Sequence[float]],
     *,
     table: Colour,
     blur: float,

@@ -1,4 +1,4 @@
-"""Records what the Python SDK makes of the scenes, stage by stage, for the tests of the JVM pipeline.
+"""Records what the Python SDK makes of the scenes, stage by stage, for the JVM pipeline.
 
     python tests/golden/jvm/make_vectors.py --bundle bundles/ppocrv4-int8
 
@@ -7,8 +7,8 @@ makes of it. Models may not be committed, their outputs on our own pictures may.
 compactly: of every CTC step the likeliest few classes, and of the charset what is used; the SDK
 decodes the very same reduced outputs, so that both decode alike. Inputs and crops are stored as
 SHA-256: the JVM's are equal to the last bit. (Crops of slanted text depend on the processor that
-this runs on: OpenCV 5 fuses multiplications and additions where it can, as on x86-64 with AVX2 and on
-aarch64.)
+this runs on: OpenCV 5 fuses multiplications and additions where it can, as on x86-64 with AVX2
+and on aarch64.)
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class RecordedRecogniser(TextRecogniser):
         likeliest = np.argsort(-output.astype(np.float32), axis=2, kind="stable")[
             ..., :KEPT_CLASSES
         ]
-        sparse = np.full_like(output, -128)
+        sparse: NDArray[Any] = np.full_like(output, -128)
         np.put_along_axis(sparse, likeliest, np.take_along_axis(output, likeliest, 2), 2)
         return sparse if self.kept is None else np.ascontiguousarray(sparse[..., self.kept])
 
