@@ -90,7 +90,9 @@ def contours() -> list[dict[str, Any]]:
 def rectangles() -> list[dict[str, Any]]:
     """Of point sets: corners of the rectangle as they come, and the ordered quad."""
     random = np.random.default_rng(12)
-    sets = [random.integers(0, 300, (int(random.integers(3, 40)), 2)) for _ in range(60)]
+    sets: list[NDArray[Any]] = [
+        random.integers(0, 300, (int(random.integers(3, 40)), 2)) for _ in range(60)
+    ]
     for _ in range(60):
         found, _ = cv2.findContours(
             random_mask(random, 60, 90), cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE
