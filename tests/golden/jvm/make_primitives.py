@@ -128,7 +128,7 @@ def fills() -> list[dict[str, Any]]:
         reach = 0 if i % 6 else 6  # Convex ones only: kernels at the border of a map.
         corners = random.integers(-reach, (width + reach, height + reach), (3 + i % 6, 2))
         if i % 2 == 0:
-            hull = cv2.convexHull(corners.astype(np.int32)).reshape(-1, 2)
+            hull = cv2.convexHull(corners.astype(np.int32)).reshape(-1, 2).astype(np.int64)
             corners = hull if len(hull) >= 3 else corners
         mask = np.zeros((height, width), np.uint8)
         cv2.fillPoly(mask, [corners.astype(np.int32)], 1)
