@@ -28,6 +28,7 @@ from typing import Any, Final
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 import edgeocr
 from edgeocr import Bundle, Ocr, OcrOptions
@@ -137,36 +138,37 @@ def measure_python(recorded: Recorded, warm_ups: int, rounds: int) -> dict[str, 
     outputs = [made for _, made in calls[1].calls]
     samples: dict[str, list[float]] = {part: [] for part in PARTS}
 
-    def timed(part: str, work: Callable[[], Any]) -> Any:
+    def timed(part: str, work: Callable[..., Any], *arguments: Any) -> Any:
         started = time.thread_time()
-        made = work()
+        made = work(*arguments)
         samples[part].append((time.thread_time() - started) * 1e3)
         return made
 
+    def crops_of(quads: NDArray[np.float32], order: Sequence[int]) -> list[Any]:
+        return [crop_line(recorded.image, quads[i]) for i in order]
+
+    def prepared_by(stage: Any, lines: Sequence[Any]) -> list[Any]:
+        return [stage.prepare(line) for line in lines]
+
+    def directions() -> list[Any]:
+        return [ocr.classifier.decode(made, options) for made in judgements]
+
+    def texts(prepared: Sequence[Any]) -> list[Any]:
+        return [
+            ocr.recogniser.decode(made, line) for made, line in zip(outputs, prepared, strict=False)
+        ]
+
     for _ in range(warm_ups // 4 + rounds):
-        timed("det.prepare", lambda: ocr.detector.prepare(recorded.image, options))
-        regions = timed(
-            "det.decode", lambda: ocr.detector.decode(recorded.map, recorded.prepared, options)
-        )
+        timed("det.prepare", ocr.detector.prepare, recorded.image, options)
+        regions = timed("det.decode", ocr.detector.decode, recorded.map, recorded.prepared, options)
         quads = np.array([region.quad for region in regions])
-        order = timed("order", lambda quads=quads: reading_order(quads))
-        crops = timed(
-            "crop",
-            lambda quads=quads, order=order: [crop_line(recorded.image, quads[i]) for i in order],
-        )
+        order = timed("order", reading_order, quads)
+        crops = timed("crop", crops_of, quads, order)
         lines = [crop.pixels for crop in crops]
-        timed("cls.prepare", lambda lines=lines: [ocr.classifier.prepare(line) for line in lines])
-        timed("cls.decode", lambda: [ocr.classifier.decode(made, options) for made in judgements])
-        prepared = timed(
-            "rec.prepare", lambda lines=lines: [ocr.recogniser.prepare(line) for line in lines]
-        )
-        timed(
-            "rec.decode",
-            lambda prepared=prepared: [
-                ocr.recogniser.decode(made, line)
-                for made, line in zip(outputs, prepared, strict=False)
-            ],
-        )
+        timed("cls.prepare", prepared_by, ocr.classifier, lines)
+        timed("cls.decode", directions)
+        prepared = timed("rec.prepare", prepared_by, ocr.recogniser, lines)
+        timed("rec.decode", texts, prepared)
     return {part: values[-rounds:] for part, values in samples.items()}
 
 
