@@ -41,16 +41,20 @@ case "$1" in
     start)
         while [ "$1" != run ]; do shift; done
         cd "$PHONE/sdcard/Android/data/APP/files/$2" || { echo "Error: no such run"; exit 0; }
-        setsid sh "$PHONE/app.sh" >/dev/null 2>&1 </dev/null &
-        echo $! > "$PHONE/app.pid"
+        rm -f "$PHONE/app.pid"
+        # The app itself says who it is: where setsid has to fork, $! would be somebody else.
+        setsid sh -c 'echo $$ > "$PHONE/app.pid"; exec sh "$PHONE/app.sh"' \\
+            >/dev/null 2>&1 </dev/null &
+        while [ ! -s "$PHONE/app.pid" ]; do sleep 0.02; done
         echo "Status: ok" ;;
     force-stop)
-        pid=$(cat "$PHONE/app.pid" 2>/dev/null) && kill -9 -- "-$pid" 2>/dev/null
-        rm -f "$PHONE/app.pid" ;;
+        pid=$(cat "$PHONE/app.pid" 2>/dev/null) && kill -s KILL -- "-$pid" 2>/dev/null
+        true ;;
 esac
 """,
     "pidof": """
-pid=$(cat "$PHONE/app.pid" 2>/dev/null) && kill -0 "$pid" 2>/dev/null && echo "$pid"
+pid=$(cat "$PHONE/app.pid" 2>/dev/null) || exit 1
+[ -n "$(tr -d '\\0' < "/proc/$pid/cmdline" 2>/dev/null)" ] && echo "$pid"
 """,
     "getprop": """
 echo "[ro.build.fingerprint]: [maker/phone64/phone64:14/UP1A/1:user/release-keys]"
@@ -121,8 +125,8 @@ class Phone:
     @property
     def app_runs(self) -> bool:
         with contextlib.suppress(OSError, ValueError):
-            os.kill(int((self.folder / "app.pid").read_text()), 0)
-            return True
+            process = Path("/proc") / (self.folder / "app.pid").read_text().strip()
+            return (process / "cmdline").read_bytes() != b""  # empty: dead, not yet buried
         return False
 
     def unplug(self) -> None:
@@ -133,6 +137,8 @@ class Phone:
 
     def close(self) -> None:
         self.unplug()
+        with contextlib.suppress(OSError, ValueError):
+            os.killpg(int((self.folder / "app.pid").read_text()), signal.SIGKILL)
         with contextlib.suppress(OSError):
             self._server.shutdown(socket.SHUT_RDWR)
         self._server.close()
