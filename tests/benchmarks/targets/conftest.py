@@ -7,6 +7,7 @@ import getpass
 import os
 import selectors
 import shutil
+import signal
 import socket
 import subprocess
 import threading
@@ -26,6 +27,17 @@ ROOT = Path(__file__).resolve().parents[3]
 TINY_BUNDLE = ROOT / "tests/golden/tiny-int8"
 PATIENCE_S = 30.0
 """A busy machine may take long for what takes milliseconds."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def signals_that_reach_children() -> None:
+    """Processes inherit what is ignored, and of a job in the background that is SIGINT."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(
+                number,
+                signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL,
+            )
 
 
 def do_without(reason: str) -> NoReturn:
