@@ -79,11 +79,11 @@ fetch() {
     apt-get "${private[@]}" update &&
         (cd "$work" && apt-get "${private[@]}" download libandroid-23-java dalvik-exchange)
 }
-# The mirror that this machine uses, then Debian's own, then where Debian keeps what is old.
+# The mirror that apt uses here, then where Debian keeps what is old.
 # shellcheck disable=SC2016  # apt replaces $(REPO_URI)
 mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 2>/dev/null |
     grep -m 1 '/debian/\?$' || true)
-for from in $mirror http://deb.debian.org/debian http://archive.debian.org/debian; do
+for from in $mirror http://archive.debian.org/debian; do
     if fetch "$from" >"$work/log" 2>&1; then
         fetched=true
         break
