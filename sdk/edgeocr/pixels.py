@@ -27,6 +27,15 @@ MAX_CROP_SIDE: Final = 32_000
 """Longest side of a crop in pixels; OpenCV's warps count in 16 bits."""
 MAX_CROP_PIXELS: Final = 4_000_000
 """Pixels of a crop; larger ones are shrunk: recognisers see lines some 50 pixels high."""
+_STEP_BITS: Final = 5
+_STEPS: Final = 1 << _STEP_BITS
+"""Places between two neighbouring pixels that OpenCV's fixed-point maps tell apart."""
+_BEYOND: Final = 4
+"""Pixels outside of an image from which on a cubic sees nothing but its border."""
+_TAPS: Final = 2
+"""Pixels on each side of a place that a cubic weights."""
+_BAND_PIXELS: Final = 1 << 15
+"""Pixels that are warped at once, so that their places stay in a processor's cache."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -183,7 +192,8 @@ def crop_line(
     """Cut a line out of an image by perspective, like PP-OCR.
 
     The crop is as large as the longer of each pair of opposite edges, up to
-    ``MAX_CROP_SIDE`` and ``MAX_CROP_PIXELS``; cubic, repeating the image's border outside.
+    ``MAX_CROP_SIDE`` and ``MAX_CROP_PIXELS``; cubic at places rounded to 1/32 pixel, repeating
+    the image's border outside. The pixels do not depend on the processor.
 
     Args:
         image_BGR: (H, W, 3) uint8.
@@ -192,7 +202,8 @@ def crop_line(
             turns those at least 1.5 times as high as wide.
 
     Raises:
-        ImageError: the quad is not finite or encloses less than a square pixel.
+        ImageError: the quad is not finite, encloses less than a square pixel, or has three
+            corners on one line.
     """
     quad = np.asarray(quad_42, dtype=np.float32)
     if not np.isfinite(quad).all() or polygon_area(quad) < 1:
@@ -200,20 +211,101 @@ def crop_line(
     width, height = _crop_size(quad)
     if turned is None:
         turned = height >= TALL_LINE * width
-    corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], dtype=np.float32)
+    to_image = _rectangle_to_quad(quad, width, height)
     if turned:
         # Where np.rot90 would put them: row 0 of the turned crop is column width - 1.
-        corners = np.column_stack([corners[:, 1], width - 1 - corners[:, 0]])
+        along_x, along_y, origin = to_image.T
+        to_image = np.stack([along_y, -along_x, along_x * (width - 1) + origin], axis=1)
         width, height = height, width
-    to_image = np.asarray(cv2.getPerspectiveTransform(corners, quad), dtype=np.float64)
-    pixels = cv2.warpPerspective(
-        image_BGR,
-        to_image,
-        (width, height),
-        flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
+    pixels = _warp(image_BGR, to_image, width, height)
+    return LineCrop(pixels=pixels, to_image=to_image, turned=turned)
+
+
+def _rectangle_to_quad(quad_42: Points, width: int, height: int) -> NDArray[np.float64]:
+    """The projective map that sends the corners of a rectangle at (0, 0) to those of a quad.
+
+    Solved by hand after Heckbert, Fundamentals of Texture Mapping and Image Warping (1989),
+    section 2.2.3: a solver of linear systems rounds differently on every processor, and places
+    half-way between two steps of ``_warp`` would fall to either side.
+    """
+    (x0, y0), (x1, y1), (x2, y2), (x3, y3) = quad_42.tolist()
+    right_x, right_y, below_x, below_y = x1 - x2, y1 - y2, x3 - x2, y3 - y2
+    skew_x, skew_y = x0 - x1 + x2 - x3, y0 - y1 + y2 - y3
+    determinant = right_x * below_y - below_x * right_y
+    if determinant == 0:
+        raise ImageError(
+            f"no line can be cut from the quad {quad_42.tolist()}: three corners are on one line"
+        )
+    g = (skew_x * below_y - below_x * skew_y) / determinant
+    h = (right_x * skew_y - skew_x * right_y) / determinant
+    of_unit_square: NDArray[np.float64] = np.array(
+        [
+            [x1 - x0 + g * x1, x3 - x0 + h * x3, x0],
+            [y1 - y0 + g * y1, y3 - y0 + h * y3, y0],
+            [g, h, 1.0],
+        ]
+    )
+    return np.divide(of_unit_square, [width, height, 1.0])
+
+
+def _warp(
+    image_BGR: NDArray[np.uint8], to_image_33: NDArray[np.float64], width: int, height: int
+) -> NDArray[np.uint8]:
+    """Resample an image by a projective map: cubic, at steps of 1/32 pixel.
+
+    ``cv2.warpPerspective`` on bytes rounds places and products differently from one processor,
+    and from one version, to the next. Hence the places are computed here, in doubles, whose
+    additions, products and quotients are the same everywhere; and the pixels are resampled as
+    16-bit ones, which OpenCV does in 32-bit floats on every processor, where bytes are done in
+    16-bit floats on those that have them.
+
+    Returns:
+        (height, width, 3) uint8.
+    """
+    (a, b, c), (d, e, f), (g, h, i) = to_image_33.tolist()
+    pixels = np.empty((height, width, 3), dtype=np.uint8)
+    x = np.arange(width, dtype=np.float64)
+    rows = max(1, _BAND_PIXELS // width)
+    for top in range(0, height, rows):
+        y = np.arange(top, min(top + rows, height), dtype=np.float64)[:, None]
+        # Where a quad is not convex some places lie at infinity, and at its border.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            steps = _STEPS / ((h * y + i) + g * x)
+            column = _whole_steps(((b * y + c) + a * x) * steps, image_BGR.shape[1])
+            row = _whole_steps(((e * y + f) + d * x) * steps, image_BGR.shape[0])
+        pixels[top : top + rows] = _resampled(image_BGR, column, row)
+    return pixels
+
+
+def _resampled(
+    image_BGR: NDArray[np.uint8], column: NDArray[np.int32], row: NDArray[np.int32]
+) -> NDArray[np.uint8]:
+    """The image's pixels at places in steps, cubic; (H, W, 3) uint8 for maps of (H, W)."""
+    places = np.empty((*column.shape, 2), dtype=np.int16)
+    window = []
+    for axis, steps in ((1, column), (0, row)):
+        whole = steps >> _STEP_BITS
+        first = max(0, int(whole.min()) - _TAPS)
+        first = min(first, image_BGR.shape[axis] - 1)
+        window.append(slice(first, max(first, int(whole.max()) + _TAPS) + 1))
+        np.subtract(whole, first, out=places[..., 1 - axis], casting="same_kind")
+    part = ((row & (_STEPS - 1)) << _STEP_BITS) + (column & (_STEPS - 1))
+    wide = cv2.remap(
+        image_BGR[window[1], window[0]].astype(np.uint16),
+        places,
+        part.astype(np.uint16),
+        cv2.INTER_CUBIC,
         borderMode=cv2.BORDER_REPLICATE,
     )
-    return LineCrop(pixels=np.asarray(pixels, dtype=np.uint8), to_image=to_image, turned=turned)
+    return np.minimum(wide, 255).astype(np.uint8)
+
+
+def _whole_steps(place: NDArray[np.float64], side: int) -> NDArray[np.int32]:
+    """A coordinate in steps, rounded half to even, no farther outside than anything changes."""
+    # fmin and fmax rather than clip, which keeps a place that is not a number.
+    within = np.fmin(np.fmax(place, -_BEYOND * _STEPS), (side - 1 + _BEYOND) * _STEPS)
+    rounded: NDArray[np.int32] = np.rint(within).astype(np.int32)
+    return rounded
 
 
 def _crop_size(quad_42: Points) -> tuple[int, int]:
