@@ -413,7 +413,8 @@ class _Run:
             self._evaluated_step = self._step
             return
         self._save()  # An evaluation takes long; whatever ends it loses no step.
-        measured = self._evaluator.evaluate(self._student, device=self._device)
+        student = self._task.as_deployed(self._student)
+        measured = self._evaluator.evaluate(student, device=self._device)
         # A NumPy number is a float to a type checker, but no plain data to a safe loader.
         metrics = {key: float(value) for key, value in measured.items()}
         self._evaluated_step = self._step

@@ -63,6 +63,8 @@ def test_a_run_with_pact_learns_and_is_measured_in_integers(
         capsys, "eval", PACT, "--data-root", str(float_run), "--checkpoint", checkpoint, *CPU
     )
     assert figures["accuracy"] == 1.0
+    # The run chose by what `eval` gives, and that is computed in integers.
+    assert load_weights(pact_run / "best.pt").metrics == figures
     rows = [json.loads(line) for line in (pact_run / "metrics.jsonl").read_text().splitlines()]
     updates = [row for row in rows if row["kind"] == "update"]
     # PACT's penalty is a part of the loss, and falls with the clips.

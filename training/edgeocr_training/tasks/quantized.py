@@ -13,6 +13,7 @@ from edgeocr_training.compression.quantization.activation_quantizer import (
     QuantizationConfig,
     clip_penalty,
 )
+from edgeocr_training.compression.quantization.integer_network import integer_student
 from edgeocr_training.compression.quantization.preparation import prepare
 from edgeocr_training.models.own_weights import load_student
 from edgeocr_training.tasks.task import Task, TaskConfig
@@ -68,3 +69,9 @@ class QuantizedTask(Task):
     @property
     def student(self) -> nn.Module:
         return self._task.student
+
+    def as_deployed(self, student: nn.Module) -> nn.Module:
+        """The same in integers: training rounds in floats, and where two integers are equally near
+        it may take the other one, which moves the next layer's.
+        """
+        return integer_student(student)

@@ -32,6 +32,10 @@ class Task(nn.Module):
         """The network that is evaluated, exported and shipped."""
         raise NotImplementedError
 
+    def as_deployed(self, student: nn.Module) -> nn.Module:
+        """What is measured of a student, or of the average of its weights: it, as it is shipped."""
+        return student
+
 
 class TaskConfig(Protocol):
     """A frozen dataclass that describes a task."""
