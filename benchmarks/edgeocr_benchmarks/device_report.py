@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import reduce
 from operator import add
 from typing import Any, Final
@@ -30,7 +31,7 @@ from edgeocr_benchmarks.device_results import (
 )
 from edgeocr_benchmarks.graphs import total_macs
 from edgeocr_benchmarks.metrics import METRICS, TIMES, page_samples, run_samples, unit
-from edgeocr_benchmarks.roofline import CORES, device_peak_gmacs
+from edgeocr_benchmarks.roofline import device_peak_gmacs, no_peak
 from edgeocr_benchmarks.tables import Table, csv_text, markdown
 from edgeocr_benchmarks.text_metrics import NO_LINES, LineCounts
 from edgeocr_benchmarks.validity import (
@@ -134,26 +135,49 @@ def cost_models(result: DeviceResult) -> Iterator[tuple[DeviceRun, BundleRun, Co
                 yield run, bundle, model
 
 
-def network_loads(result: DeviceResult) -> Iterator[tuple[DeviceRun, BundleRun, str, float, float]]:
-    """(Run, bundle, stage, GMAC of a round's pages, milliseconds of inference for them).
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkLoad:
+    """What one network did in a round of a run, in which every page is read once."""
 
-    Inference is timed by its parts; those of lines are shared out over threads, so a rate is that
-    of all threads together.
-    """
+    run: DeviceRun
+    bundle: BundleRun
+    stage: str
+    inferences: int
+    """A line that is longer than the recogniser's widest input takes several."""
+    gmacs: float
+    ms: float
+    """Median time of inference. With several threads the times of lines are shared out over them,
+    so the rate is that of all threads together."""
+
+    @property
+    def gmacs_per_s(self) -> float:
+        return self.gmacs / self.ms * 1e3
+
+
+def network_loads(result: DeviceResult) -> Iterator[NetworkLoad]:
+    """Of every network whose multiplications are known."""
     for run in result.runs:
         for bundle in run.bundles:
             macs = total_macs(bundle_of(result, bundle.bundle).graphs)
             for stage in STAGES:
-                work = sum(
-                    runs * macs.get(shape, 0)
+                shapes = [
+                    (shape, inferences)
                     for page in bundle.pages
-                    for shape, runs in page.shapes.items()
+                    for shape, inferences in page.shapes.items()
                     if shape.startswith(f"{stage} ")
-                )
+                ]
+                work = sum(inferences * macs.get(shape, 0) for shape, inferences in shapes)
                 inference = f"{stage}.inference"
                 spent = sum(sampling.median(page_samples(p, inference)) for p in bundle.pages)
                 if work and spent:
-                    yield run, bundle, stage, work / 1e9, spent
+                    yield NetworkLoad(
+                        run=run,
+                        bundle=bundle,
+                        stage=stage,
+                        inferences=sum(inferences for _, inferences in shapes),
+                        gmacs=work / 1e9,
+                        ms=spent,
+                    )
 
 
 def _markdown(result: DeviceResult) -> str:
@@ -394,9 +418,10 @@ def _sustained(result: DeviceResult) -> Table:
 def _networks(result: DeviceResult) -> Table:
     rows = []
     known = False
-    for run, bundle, stage, work, spent in network_loads(result):
-        identity = bundle_of(result, bundle.bundle)
-        graphs = [graph for graph in identity.graphs if graph.stage == stage]
+    for load in network_loads(result):
+        run, pages = load.run, len(load.bundle.pages)
+        identity = bundle_of(result, load.bundle.bundle)
+        graphs = [graph for graph in identity.graphs if graph.stage == load.stage]
         peak = device_peak_gmacs(
             result.environment,
             cores=run.cores,
@@ -404,32 +429,30 @@ def _networks(result: DeviceResult) -> Table:
             precision=identity.precision,
         )
         known = known or peak is not None
-        rate = work / spent * 1e3
         rows.append(
             (
                 run_label(run),
-                bundle.bundle,
-                stage,
-                f"{work / len(bundle.pages):.3f}",
-                _ms(spent / len(bundle.pages)),
-                f"{rate:.1f}",
-                "" if peak is None else f"{100 * rate / peak:.1f}",
+                load.bundle.bundle,
+                load.stage,
+                f"{load.inferences / pages:.1f}",
+                f"{load.gmacs / pages:.3f}",
+                _ms(load.ms / pages),
+                f"{load.gmacs_per_s:.1f}",
+                "" if peak is None else f"{100 * load.gmacs_per_s / peak:.1f}",
                 _delegation(graphs),
                 "/".join(str(number) for number in sorted({g.partitions for g in graphs})),
             )
         )
     notes = []
     if rows and not known:
-        notes.append(
-            "No peak: the device states no clock, or its cores are not in the table of "
-            f"edgeocr_benchmarks/roofline.py ({', '.join(CORES)})."
-        )
+        notes.append(no_peak(result.environment))
     return Table(
         title="Networks against the peak of the cores, per page",
         header=(
             "run",
             "bundle",
             "stage",
+            "inferences",
             "GMAC",
             "inference ms",
             "GMAC/s",

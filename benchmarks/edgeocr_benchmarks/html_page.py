@@ -23,8 +23,17 @@ from edgeocr_benchmarks.device_report import (
     thread_count,
 )
 from edgeocr_benchmarks.device_results import DeviceResult, DeviceRun
+from edgeocr_benchmarks.instruction_plots import instruction_plots
+from edgeocr_benchmarks.instruction_report import (
+    instruction_heading,
+    instruction_tables,
+    ratio_tables,
+    setting,
+)
+from edgeocr_benchmarks.instruction_results import InstructionResult
 from edgeocr_benchmarks.metrics import BREAKDOWN, run_samples
 from edgeocr_benchmarks.plots import (
+    COLOURS,
     FARTHEST,
     Bar,
     Plot,
@@ -36,7 +45,7 @@ from edgeocr_benchmarks.plots import (
 )
 from edgeocr_benchmarks.report import accuracy_tables, speed_tables
 from edgeocr_benchmarks.results import AccuracyResult, Result, SpeedResult
-from edgeocr_benchmarks.roofline import device_peak_gmacs
+from edgeocr_benchmarks.roofline import device_peak_gmacs, no_peak
 from edgeocr_benchmarks.tables import Table, number_columns
 from edgeocr_benchmarks.validity import has_times, judge_result
 
@@ -44,7 +53,6 @@ WIDE: Final = 760
 NARROW: Final = 330
 """Widths in pixels that plots are drawn for."""
 
-_COLOURS: Final = 6
 _HOW_TO_READ: Final = (
     "The box is their middle half; thick: median, thin: 90th percentile. What is more than "
     f"{FARTHEST} % off is drawn there."
@@ -122,7 +130,7 @@ code { font: 12px/1.5 ui-monospace, "SF Mono", Menlo, Consolas, monospace;
 @media print { body { background: #fff; } .card, .tile { break-inside: avoid; } }
 """
 
-_SERIES: Final = "".join(f".c{i}{{color:var(--c{i})}}" for i in range(_COLOURS)) + "".join(
+_SERIES: Final = "".join(f".c{i}{{color:var(--c{i})}}" for i in range(COLOURS)) + "".join(
     f".{name}{{color:var(--{name})}}"
     for name in (
         "load",
@@ -134,13 +142,11 @@ _SERIES: Final = "".join(f".c{i}{{color:var(--c{i})}}" for i in range(_COLOURS))
 
 
 def html_page(results: Sequence[Result]) -> str:
-    """All results of devices, of speed and of accuracy on one page.
-
-    Instruction counts have tables of their own and are left out.
-    """
+    """All results of devices, of speed, of accuracy and of instructions on one page."""
     devices = [result for result in results if isinstance(result, DeviceResult)]
     speed = [result for result in results if isinstance(result, SpeedResult)]
     accuracy = [result for result in results if isinstance(result, AccuracyResult)]
+    instructions = [result for result in results if isinstance(result, InstructionResult)]
     body = [
         "<h1>edgeocr benchmarks</h1>",
         '<p class="quiet">Raw samples are recorded; every figure below was computed from them '
@@ -155,6 +161,8 @@ def html_page(results: Sequence[Result]) -> str:
     if accuracy:
         body.append("<h2>Accuracy on labelled images</h2>")
         body += [_table(table) for table in accuracy_tables(accuracy)]
+    if instructions:
+        body += _instructions(instructions)
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -361,21 +369,21 @@ def _thread_plot(result: DeviceResult) -> Iterator[Plot]:
 def _roofline_plot(result: DeviceResult) -> Iterator[Plot]:
     rows = []
     marked = False
-    for run, bundle, stage, work, spent in network_loads(result):
-        identity = bundle_of(result, bundle.bundle)
+    for load in network_loads(result):
+        run, rate = load.run, load.gmacs_per_s
+        identity = bundle_of(result, load.bundle.bundle)
         peak = device_peak_gmacs(
             result.environment,
             cores=run.cores,
             threads=run.threads,
             precision=identity.precision,
         )
-        rate = work / spent * 1e3
         share = "" if peak is None else f", {100 * rate / peak:.0f} %"
         marked = marked or peak is not None
         rows.append(
             Bar(
-                label=f"{stage}, {bundle.bundle}, {run_label(run)}",
-                parts=[(f"{stage}1", stage, rate)],
+                label=f"{load.stage}, {load.bundle.bundle}, {run_label(run)}",
+                parts=[(f"{load.stage}1", load.stage, rate)],
                 total=f"{_short(rate)} GMAC/s{share}",
                 mark=peak,
             )
@@ -387,7 +395,7 @@ def _roofline_plot(result: DeviceResult) -> Iterator[Plot]:
             draw=stacked_bars(rows, unit="GMAC/s"),
             note="Dashed, and 100 %: cores x multiplications per cycle x clock."
             if marked
-            else "The device states no clock, or its cores' peak is not known.",
+            else no_peak(result.environment),
         )
 
 
@@ -458,7 +466,7 @@ def _engine_plots(results: Sequence[SpeedResult]) -> Iterator[Plot]:
             Samples(
                 label=f"{engine.engine.name}, {thread_count(run.threads)}",
                 values=engine.warm_ms,
-                colour=f"c{names.index(engine.engine.name) % _COLOURS}",
+                colour=f"c{names.index(engine.engine.name) % COLOURS}",
             )
             for run in result.runs
             for engine in run.engines
@@ -482,6 +490,20 @@ def _engine_plots(results: Sequence[SpeedResult]) -> Iterator[Plot]:
             draw=distributions(rows, unit="ms"),
             note=f"Dots are reads. {_HOW_TO_READ}",
         )
+
+
+def _instructions(results: Sequence[InstructionResult]) -> Iterator[str]:
+    yield "<h2>Instructions on emulated boards</h2>"
+    yield (
+        '<p class="quiet">Counts, never times: an emulated processor has no cache, no pipeline and '
+        "no memory bus. They compare builds and precisions on one board.</p>"
+    )
+    yield from map(_figure, instruction_plots(results))
+    yield from map(_table, ratio_tables(results))
+    for result in results:
+        yield f'<h3 class="result">{escape(instruction_heading(result))}</h3>'
+        yield f'<p class="quiet">{escape(setting(result))}</p>'
+        yield from map(_table, instruction_tables(result))
 
 
 def _figure(plot: Plot) -> str:
@@ -509,7 +531,8 @@ def _table(table: Table, *, opened: bool = True) -> str:
 
     rows = "".join(f"<tr>{cells('td', row)}</tr>" for row in table.rows)
     notes = "".join(f"<li>{escape(note)}</li>" for note in table.notes)
-    text = "" if any(numbers) else ' class="text"'
+    # Long values of the environment may be broken anywhere; sizes and names may not.
+    text = "" if any(numbers) or len(numbers) > 2 else ' class="text"'
     return (
         f'<details class="card"{" open" if opened else ""}><summary>{escape(table.title)}'
         f'</summary><div class="scroll"><table{text}><thead><tr>{cells("th", table.header)}'
@@ -521,7 +544,7 @@ def _table(table: Table, *, opened: bool = True) -> str:
 
 def _colour(result: DeviceResult, bundle: str) -> str:
     names = [one.name for one in result.bundles]
-    return f"c{names.index(bundle) % _COLOURS}"
+    return f"c{names.index(bundle) % COLOURS}"
 
 
 def _part_colour(key: str) -> str:

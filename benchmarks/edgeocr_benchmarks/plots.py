@@ -19,6 +19,8 @@ _LETTER: Final = 6.6
 """Usual width of a letter in pixels, at the 12 pixels of height that the style sheet sets."""
 FARTHEST: Final = 50
 """Percent off its median at which a sample is drawn, however far off it is."""
+COLOURS: Final = 6
+"""Classes c0, c1, ... that the style sheet has for things of one kind."""
 _ROW: Final = 46
 _BAR: Final = 18
 _AXIS: Final = 34

@@ -150,6 +150,19 @@ def device_peak_gmacs(
     return total
 
 
+def no_peak(environment: Mapping[str, Any]) -> str:
+    """Why :func:`device_peak_gmacs` gives no peak for a device, in a sentence."""
+    if environment.get("architecture") == "x86_64":
+        return (
+            "No peak for x86-64: the clock of such cores depends on their load and on the width "
+            "of their vectors, and virtual machines state none. A share of it would be guessed."
+        )
+    return (
+        "No peak: the device states no clock, or its cores are not in the table of "
+        f"edgeocr_benchmarks/roofline.py ({', '.join(CORES)})."
+    )
+
+
 def _kinds(cpu: Sequence[str]) -> list[tuple[str, int]]:
     """("4 x Cortex-A76",) as [("Cortex-A76", 4)]."""
     found = []

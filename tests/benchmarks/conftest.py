@@ -1,11 +1,13 @@
 """A stand-in for the peers' packages: same calls, same results, answers from a file."""
 
+import importlib.util
 import json
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -297,3 +299,17 @@ def device_result(
 @pytest.fixture
 def make_device_result() -> MakeDeviceResult:
     return device_result
+
+
+@pytest.fixture(scope="session")
+def sample_stages() -> ModuleType:
+    """See emulation/sample_stages.py."""
+    name = "sample_stages"
+    path = Path(__file__).with_name("emulation") / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module

@@ -1,9 +1,13 @@
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from edgeocr.bundle import Bundle
+from edgeocr_benchmarks.device_results import DeviceResult
 from edgeocr_benchmarks.graphs import graph, operator_macs, total_macs
+from edgeocr_benchmarks.instruction_results import InstructionResult
+from edgeocr_benchmarks.results import read_result
 from edgeocr_conversion.delegation import delegation_report
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
@@ -47,3 +51,50 @@ def test_multiplications_by_hand(
 ) -> None:
     operator = {"op_name": kind, "inputs": inputs, "outputs": (output,)}
     assert operator_macs(operator, SHAPES) == macs
+
+
+def test_a_resized_network_by_hand(sample_stages: ModuleType, tmp_path: Path) -> None:
+    """At an input that no signature has: every layer's outputs times its weights.
+
+    The detector of emulation/sample_stages.py: 2x2 with a stride of 2, 3x3 and twice 1x1, none
+    of them padded.
+    """
+    bundle = Bundle.open(sample_stages.write_bundle(tmp_path / "bundle"))
+    found = graph(bundle, "det", "96x224")
+    assert found is not None
+    macs = 48 * 112 * 16 * (2 * 2 * 3)
+    macs += 46 * 110 * 16 * (3 * 3 * 16)
+    macs += 46 * 110 * 32 * 16
+    macs += 46 * 110 * 1 * 32
+    assert total_macs([found]) == {"det 96x224": macs}
+    (operator,) = found.operators
+    assert (operator.kind, operator.count, operator.delegated) == ("CONV_2D", 4, 4)
+
+
+RESULTS = Path(__file__).resolve().parents[2] / "benchmarks/results"
+# What one instruction multiplies: bytes by SDOT, 32-bit floats by FMLA.
+PRODUCTS = {"sdot": 16, "fmla": 4}
+
+
+@pytest.mark.parametrize("shape", ["rec 48x640", "rec 48x1280"])
+def test_multiplications_are_those_that_a_processor_made(shape: str) -> None:
+    """Two records of PP-OCRv4: what was counted from its graph, and what an A76 executed.
+
+    The recogniser's width is a resized one. Depthwise convolutions go by other instructions.
+    Executed is a little more: kernels fill up their tiles, and a few FMLA belong to softmax and
+    activations.
+    """
+    device = read_result(RESULTS / "device-ppocrv4-int8.json")
+    instructions = read_result(RESULTS / "instructions-ppocrv4-int8.json")
+    assert isinstance(device, DeviceResult)
+    assert isinstance(instructions, InstructionResult)
+    (counted,) = (g for g in device.bundles[0].graphs if f"{g.stage} {g.shape}" == shape)
+    dense = sum(op.macs for op in counted.operators if op.kind != "DEPTHWISE_CONV_2D")
+    (step,) = (
+        step
+        for board in instructions.boards
+        for step in board.steps
+        if board.board == "pi5" and shape == f"rec {step.shape}" and step.step == "rec.inference"
+    )
+    executed = sum(n * step.mnemonics[name] for name, n in PRODUCTS.items())
+    assert dense < executed < 1.03 * dense

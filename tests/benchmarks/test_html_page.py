@@ -10,10 +10,12 @@ from edgeocr_benchmarks.__main__ import main
 from edgeocr_benchmarks.device_report import device_csv, device_report
 from edgeocr_benchmarks.device_results import DeviceResult, State, Sustained, Throughput
 from edgeocr_benchmarks.html_page import NARROW, WIDE, html_page
+from edgeocr_benchmarks.instruction_results import InstructionResult
 from edgeocr_benchmarks.results import read_result, write_result
 
 MakeDeviceResult = Callable[..., DeviceResult]
 
+RESULTS = Path(__file__).resolve().parents[2] / "benchmarks/results"
 PAGES = (("a", 5, 320_000), ("b", 10, 320_000), ("c", 20, 640_000), ("d", 40, 640_000))
 PI_5 = {
     "architecture": "aarch64",
@@ -124,6 +126,31 @@ def test_every_plot_is_drawn_for_wide_windows_and_for_phones(full: DeviceResult)
     ]
     drawn = re.findall(r'<svg viewBox="0 0 (\d+) \d+"', page)
     assert drawn == [str(WIDE), str(NARROW)] * len(titles)
+
+
+def test_instructions_are_drawn_by_network_and_board() -> None:
+    recorded = RESULTS / "instructions-ppocrv4-int8.json"
+    result = read_result(recorded)
+    assert isinstance(result, InstructionResult)
+    again = dataclasses.replace(result, bundle={**result.bundle, "precision": "fp32"})
+    page = html_page([result, again])
+    reader = read(page)
+    assert re.findall(r"<h3>(.*?)</h3>", page) == [
+        "Instructions of det at 640x640",
+        "Instructions of cls at 48x192",
+        "Instructions of rec by the width of its input",
+        "A whole page, from its file to its text",
+    ]
+    drawn = re.findall(r'<svg viewBox="0 0 (\d+) \d+"', page)
+    assert drawn == [str(WIDE), str(NARROW)] * 4
+    assert " ms" not in reader.text
+    for board in result.boards:
+        for precision in ("int8", "fp32"):
+            assert f"{board.board} ({board.processor}), ppocrv4 {precision}" in reader.text
+        det = sum(step.instructions[0] for step in board.steps if step.step.startswith("det."))
+        assert f"{det / 1e6:,.0f} M" in reader.text
+    assert reader.text.count("Instructions of ppocrv4 int8 over those of ppocrv4 fp32") == 1
+    assert reader.text.count("1.00\n") == 3 * 6  # of six networks on three boards
 
 
 def test_size_is_set_against_accuracy_where_bundles_differ(full: DeviceResult) -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from edgeocr_benchmarks.roofline import BOARDS, CORES, device_peak_gmacs, peak_gmacs
+from edgeocr_benchmarks.roofline import BOARDS, CORES, device_peak_gmacs, no_peak, peak_gmacs
 
 PHONE = {
     "cpu": ["4 x Cortex-A55", "2 x Cortex-A76"],
@@ -50,3 +50,8 @@ def test_a_known_board_that_states_no_clock_runs_at_its_usual_one() -> None:
 )
 def test_no_peak_is_guessed(environment: dict[str, object]) -> None:
     assert device_peak_gmacs(environment, cores=(1,), threads=1, precision="int8") is None
+
+
+def test_why_there_is_no_peak() -> None:
+    assert "x86-64" in no_peak({"architecture": "x86_64", "cpu": ["2 x AMD EPYC"]})
+    assert "states no clock" in no_peak({"architecture": "aarch64", "cpu": ["4 x Cortex-A76"]})

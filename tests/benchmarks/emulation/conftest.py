@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
-import sys
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
-from types import ModuleType
 
 import pytest
 
@@ -73,16 +69,3 @@ def _compiler(name: str) -> str:
         lacking(f"there is no {name}, or no make")
     assert compiler is not None
     return compiler
-
-
-@pytest.fixture(scope="session")
-def sample_stages() -> ModuleType:
-    """See sample_stages.py."""
-    name = "sample_stages"
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module

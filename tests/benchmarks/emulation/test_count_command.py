@@ -12,7 +12,7 @@ from edgeocr_benchmarks.__main__ import main
 from edgeocr_benchmarks.emulation import EmulatedBoard
 from edgeocr_benchmarks.errors import ResultFileError
 from edgeocr_benchmarks.instruction_ceilings import over_ceilings
-from edgeocr_benchmarks.instruction_report import instruction_report
+from edgeocr_benchmarks.instruction_report import instruction_report, ratio_tables
 from edgeocr_benchmarks.instruction_results import (
     Agreement,
     BoardCounts,
@@ -78,14 +78,32 @@ def result() -> InstructionResult:
 
 def test_tables_put_boards_side_by_side(result: InstructionResult) -> None:
     rows = instruction_report([result]).splitlines()
-    assert rows[0] == "### tiny int8: millions of instructions, one thread"
-    assert "| step | input | pi4 (cortex-a7x) | pi5 (cortex-a7x) |" in rows
+    assert rows[0] == "## tiny int8: instructions on emulated boards"
+    assert "pi4 is a cortex-a7x, pi5 is a cortex-a7x. Counts, not times" in rows[2]
+    assert "| step | input | pi4 | pi5 |" in rows
     assert "| det.pre | 64x64 | 1.51 | 1.51 |" in rows
     assert "| det.inference | 64x64 | 970 | 539 |" in rows
     assert "| det | 64x64 | smull 25.0% | sdot 25.0% |" in rows
     assert "| rec.output | 48x320 | 0 | 0.500% (1) |" in rows
-    assert "Text of the page: pi4 the same, pi5 DIFFERENT" in rows
+    assert "- Text of the page: pi4 the same, pi5 DIFFERENT." in rows
     assert not [row for row in rows if " ms" in row]
+
+
+def test_networks_of_two_results_are_set_against_each_other(result: InstructionResult) -> None:
+    slower = replace(
+        result,
+        bundle={**result.bundle, "precision": "fp32"},
+        boards=(
+            board_counts("pi5", instructions=2 * 539_000_000, multiplication="fmla", same=True),
+        ),
+    )
+    (table,) = ratio_tables([result, slower])
+    assert table.title == "Instructions of tiny int8 over those of tiny fp32"
+    assert table.header == ("network", "input", "pi5")  # The other board is in one of them only.
+    assert [tuple(row) for row in table.rows] == [("det", "64x64", "0.50")]
+    assert "| det | 64x64 | 0.50 |" in instruction_report([result, slower]).splitlines()
+    elsewhere = replace(slower, boards=(replace(slower.boards[0], board="pi3"),))
+    assert list(ratio_tables([result, elsewhere])) == []
 
 
 def test_a_result_is_read_as_it_was_written(
