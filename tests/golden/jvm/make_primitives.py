@@ -147,9 +147,11 @@ def unclips() -> list[dict[str, Any]]:
     """Of rectangles: the rectangle around the grown outline."""
     random = np.random.default_rng(14)
     cases = []
-    for i in range(120):
+    for i in range(360):
         centre, size = random.uniform(-20, 300, 2), random.uniform((3, 3), (200, 30))
         degrees = float(random.choice([-90, -45, random.uniform(-90, 0)]))
+        if i % 3:  # On whole pixels, as kernels of upright lines are.
+            centre, size = np.round(centre), np.round(size)
         corners = np.asarray(cv2.boxPoints((tuple(centre), tuple(size), degrees)), np.float32)
         ratio = (0.1, 0.5, 1.6, 3.0)[i % 4]
         grown = unclip_polygon(corners, ratio)
@@ -167,14 +169,17 @@ def unclips() -> list[dict[str, Any]]:
 
 
 def crops() -> list[dict[str, Any]]:
-    """Out of one image of 90 x 120: whole pixels, and resampled ones."""
+    """Out of one image of 90 x 120: whole pixels, resampled ones, and any four corners."""
     image = noise(99, 90 * 120 * 3).reshape(90, 120, 3)
-    quads = (
+    random = np.random.default_rng(17)
+    quads = [
         (10, 12, 60, 12, 60, 30, 10, 30), (10, 12, 22, 12, 22, 60, 10, 60),
         (8, 20, 70, 28, 68, 46, 6, 38), (20, 8, 34, 11, 26, 70, 12, 66),
         (-12, -6, 40, 2, 38, 20, -14, 14), (90, 70, 130, 84, 124, 98, 84, 86),
         (60, 30, 10, 30, 10, 12, 60, 12), (0, 0, 119, 0, 119, 89, 0, 89),
-    )  # fmt: skip
+        (10, 10, 110, 10, 40, 30, 10, 80),
+    ]  # fmt: skip
+    quads += [tuple(corners) for corners in random.integers(-30, 150, (24, 8)).tolist()]
     cases = []
     for corners in quads:
         quad = np.array(corners, np.float32).reshape(4, 2)

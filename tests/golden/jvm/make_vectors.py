@@ -6,9 +6,9 @@ For every scene a JSON file: what goes into each network and what comes out, and
 makes of it. Models may not be committed, their outputs on our own pictures may. They are stored
 compactly: of every CTC step the likeliest few classes, and of the charset what is used; the SDK
 decodes the very same reduced outputs, so that both decode alike. Inputs and crops are stored as
-SHA-256: the JVM's are equal to the last bit. (Crops of slanted text depend on the processor that
-this runs on: OpenCV 5 fuses multiplications and additions where it can, as on x86-64 with AVX2
-and on aarch64.)
+SHA-256: the JVM's are equal to the last bit.
+(OpenCV adds the pixels of slanted crops by fused multiply-adds, which every aarch64 has and x86-64
+with AVX2; an older processor may round one value in a hundred thousand to the next grey level.)
 """
 
 from __future__ import annotations

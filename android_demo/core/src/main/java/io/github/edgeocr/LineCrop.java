@@ -23,7 +23,8 @@ public final class LineCrop {
      * Cuts a line out by perspective, like PP-OCR: as large as the longer of each pair of opposite
      * edges, turned counter-clockwise where it is at least 1.5 times as high as wide.
      *
-     * @throws ImageException the quad is not finite or encloses less than a square pixel
+     * @throws ImageException the quad is not finite, encloses less than a square pixel, or has
+     *     three corners on one line
      */
     public static LineCrop cut(BgrImage image, Quad quad) {
         checkArea(quad);
@@ -38,7 +39,8 @@ public final class LineCrop {
     /**
      * Cuts a line out by perspective as it stands, however tall it is.
      *
-     * @throws ImageException the quad is not finite or encloses less than a square pixel
+     * @throws ImageException the quad is not finite, encloses less than a square pixel, or has
+     *     three corners on one line
      */
     static LineCrop cutUpright(BgrImage image, Quad quad) {
         checkArea(quad);
@@ -60,12 +62,8 @@ public final class LineCrop {
     private static LineCrop cut(BgrImage image, Quad quad, boolean turned) {
         int width = sideOf(quad, quad.width());
         int height = sideOf(quad, quad.height());
-        double[] corners = {0, 0, width, 0, width, height, 0, height};
-        if (turned) {
-            // Column width - 1 becomes row 0.
-            corners = new double[] {0, width - 1, 0, -1, height, -1, height, width - 1};
-        }
-        Projection toImage = Projection.between(corners, quad);
+        Projection upright = Projection.toQuad(width, height, quad);
+        Projection toImage = turned ? upright.turned(width) : upright;
         BgrImage pixels =
                 PerspectiveWarp.warp(
                         image, toImage, turned ? height : width, turned ? width : height);

@@ -85,25 +85,34 @@ final class MinAreaRectangle {
         return (double) corners[2 * corner] + corners[2 * before];
     }
 
-    // A point as one number, x before y, so that points sort as numbers do.
+    // A point as one number, x before y before its place among the points, so that points sort as
+    // numbers do: 20 bits, 20 bits and 24 bits.
+    private static final int INDEX_BITS = 24;
+    private static final int COORDINATE_BITS = 20;
+    private static final int COORDINATE_OFFSET = 1 << COORDINATE_BITS - 1;
 
-    private static long packed(int x, int y) {
-        return (long) x << 32 | (y ^ Integer.MIN_VALUE) & 0xffffffffL;
+    private static long packed(int x, int y, int index) {
+        long row = y + COORDINATE_OFFSET;
+        return (long) x << COORDINATE_BITS + INDEX_BITS | row << INDEX_BITS | index;
     }
 
     private static int x(long point) {
-        return (int) (point >> 32);
+        return (int) (point >> COORDINATE_BITS + INDEX_BITS);
     }
 
     private static int y(long point) {
-        return (int) point ^ Integer.MIN_VALUE;
+        return ((int) (point >> INDEX_BITS) & (1 << COORDINATE_BITS) - 1) - COORDINATE_OFFSET;
+    }
+
+    private static int index(long point) {
+        return (int) point & (1 << INDEX_BITS) - 1;
     }
 
     /** Corners of the convex hull, none of them on an edge: A. M. Andrew's chains (1979). */
     private static long[] convexHull(int[] points, int count) {
         long[] sorted = new long[count];
         for (int i = 0; i < count; i++) {
-            sorted[i] = packed(points[2 * i], points[2 * i + 1]);
+            sorted[i] = packed(points[2 * i], points[2 * i + 1], i);
         }
         Arrays.sort(sorted);
         long[] hull = new long[2 * count + 1];
@@ -117,11 +126,33 @@ final class MinAreaRectangle {
             size = extend(hull, second, size, sorted[i]);
         }
         // The last point closes the outline: it is the first one again.
-        return Arrays.copyOf(hull, Math.max(size - 1, 1));
+        return inOrder(Arrays.copyOf(hull, Math.max(size - 1, 1)), second);
+    }
+
+    /**
+     * The hull from where OpenCV begins it: where the points follow each other around it, forwards
+     * or backwards, at the one that begins their order, and else at the rightmost. Of equally small
+     * rectangles another one may be found from elsewhere.
+     */
+    private static long[] inOrder(long[] hull, int rightmost) {
+        int falls = 0;
+        int least = 0;
+        int largest = 0;
+        for (int i = 0; i < hull.length; i++) {
+            falls += index(hull[i]) > index(hull[(i + 1) % hull.length]) ? 1 : 0;
+            least = index(hull[i]) < index(hull[least]) ? i : least;
+            largest = index(hull[i]) > index(hull[largest]) ? i : largest;
+        }
+        int first = falls == 1 ? least : falls == hull.length - 1 ? largest : rightmost;
+        long[] ordered = new long[hull.length];
+        for (int i = 0; i < hull.length; i++) {
+            ordered[i] = hull[(first + i) % hull.length];
+        }
+        return ordered;
     }
 
     private static int extend(long[] hull, int begin, int size, long point) {
-        if (size > begin && hull[size - 1] == point) {
+        if (size > begin && hull[size - 1] >> INDEX_BITS == point >> INDEX_BITS) {
             return size;
         }
         while (size >= begin + 2 && !turns(hull[size - 2], hull[size - 1], point)) {

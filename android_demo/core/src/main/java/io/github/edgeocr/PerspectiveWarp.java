@@ -1,36 +1,37 @@
 package io.github.edgeocr;
 
 /**
- * Resampling by a projective map: cubic, repeating the border of the image outside of it, bit for
- * bit as OpenCV 5 computes it.
+ * Resampling by a projective map: cubic at places rounded to 1/32 pixel, repeating the border of the
+ * image outside of it, bit for bit as the Python SDK does it with OpenCV.
  *
- * <p>Weights are those of the cubic convolution of R. Keys (1981) with a = -0.75. The map is
- * rounded to floats; places are computed in doubles along a row and are floats again; the products
- * of weights and pixels are added by fused multiply-adds of floats, along x, then along y. One grey
- * level in a few thousand would be another one without that, and now and then a character.
+ * <p>Weights are those of the cubic convolution of R. Keys (1981) with a = -0.75. At steps of 1/32
+ * they are whole multiples of 2^-17, so that sums of weighted pixels are exact in integers. OpenCV
+ * adds in floats, by fused multiply-adds along x, then along y; where that may round to the other
+ * grey level, which is seldom, the sum is done again as OpenCV does it.
  */
 final class PerspectiveWarp {
-    private static final float A = -0.75f;
-    /** In pixels; moves no 8-bit value by more than a fraction. */
-    private static final double NEGLIGIBLE_SHIFT = 1e-4;
-
-    /**
-     * Grey levels from the middle between two of them at which the roundings of floats may decide;
-     * sums of up to 350 are off by no more than 2e-4 in them. Elsewhere doubles are as good, and faster.
-     */
-    private static final double DOUBT = 1e-3;
-
     private static final int TAPS = 4;
+    private static final int STEP_BITS = 5;
+    /** Places between two neighbouring pixels that are told apart. */
+    private static final int STEPS = 1 << STEP_BITS;
     /** Pixels beyond a border from which on nothing changes any more. */
-    private static final int BEYOND = TAPS;
-    /** The 8-bit values as they are multiplied. */
-    private static final double[] LEVELS = new double[256];
+    private static final int BEYOND = 4;
 
-    static {
-        for (int level = 0; level < LEVELS.length; level++) {
-            LEVELS[level] = level;
-        }
-    }
+    private static final int WEIGHT_BITS = 17;
+    /** {@link #TAPS} weights for every step between two pixels, in units of 2^-17. */
+    private static final int[] WEIGHTS = weights();
+
+    /** Of a sum that is weighted along x and along y. */
+    private static final int SUM_BITS = 2 * WEIGHT_BITS;
+
+    private static final long HALF = 1L << (SUM_BITS - 1);
+    /**
+     * Distance from the middle of two grey levels at which floats may round to either: 1/1024. Their
+     * eight roundings of sums of up to 350 are off by no more than 2e-4.
+     */
+    private static final long DOUBT = 1L << (SUM_BITS - 10);
+
+    private static final long FRACTION = (1L << SUM_BITS) - 1;
 
     private PerspectiveWarp() {}
 
@@ -43,20 +44,18 @@ final class PerspectiveWarp {
     }
 
     /**
-     * The result where it is a copy of the image's pixels, as for most lines of an upright page:
-     * where every pixel of the result falls on one of the image. Null elsewhere.
+     * The result where every pixel of it falls on one of the image, as for the lines of an upright
+     * page. Null elsewhere.
      */
     private static BgrImage copied(BgrImage image, Projection toSource, int width, int height) {
         double[] m = toSource.matrix;
-        int longest = Math.max(width, height);
-        if ((Math.abs(m[6]) + Math.abs(m[7])) * longest * BgrImage.MAX_SIDE > NEGLIGIBLE_SHIFT) {
+        if (m[6] != 0 || m[7] != 0 || m[8] != 1) {
             return null;
         }
         int[] whole = new int[6];
         for (int i = 0; i < whole.length; i++) {
-            whole[i] = (int) Math.rint(m[i]);
-            boolean isOffset = i % 3 == 2;
-            if (Math.abs(m[i] - whole[i]) * (isOffset ? 1 : longest) > NEGLIGIBLE_SHIFT) {
+            whole[i] = (int) m[i];
+            if (whole[i] != m[i]) {
                 return null;
             }
         }
@@ -81,72 +80,131 @@ final class PerspectiveWarp {
     }
 
     private static BgrImage resampled(BgrImage image, Projection toSource, int width, int height) {
-        Window window = Window.of(image, toSource, width, height);
-        byte[] source = window.pixels;
-        int stride = window.stride;
         byte[] made = new byte[width * height * BgrImage.CHANNELS];
-        float[] m = new float[toSource.matrix.length];
-        for (int i = 0; i < m.length; i++) {
-            m[i] = (float) toSource.matrix[i];
-        }
-        int at = 0;
+        int[] columns = new int[width];
+        int[] rows = new int[width];
         for (int y = 0; y < height; y++) {
-            double alongX = m[1] * y + m[2];
-            double alongY = m[4] * y + m[5];
-            double depth = m[7] * y + m[8];
-            for (int x = 0; x < width; x++) {
-                double w = 1 / (depth + (double) m[6] * x);
-                float sourceX = clamp((alongX + (double) m[0] * x) * w, image.width() - 1);
-                float sourceY = clamp((alongY + (double) m[3] * x) * w, image.height() - 1);
-                int column = (int) Math.floor(sourceX);
-                int row = (int) Math.floor(sourceY);
-                float right = sourceX - column;
-                float down = sourceY - row;
-                float x0 = outerWeight(right, 1 - right);
-                float x1 = innerWeight(right);
-                float x3 = A * (right * right * (1 - right));
-                float x2 = 1 - x0 - x1 - x3;
-                float y0 = outerWeight(down, 1 - down);
-                float y1 = innerWeight(down);
-                float y3 = A * (down * down * (1 - down));
-                float y2 = 1 - y0 - y1 - y3;
-                int from = window.index(column - 1, row - 1);
-                for (int channel = 0; channel < BgrImage.CHANNELS; channel++, from++) {
-                    double value = y0 * row(source, from, x0, x1, x2, x3)
-                            + y1 * row(source, from + stride, x0, x1, x2, x3)
-                            + y2 * row(source, from + 2 * stride, x0, x1, x2, x3)
-                            + y3 * row(source, from + 3 * stride, x0, x1, x2, x3);
-                    double distance = Math.abs(value - Math.rint(value));
-                    if (distance > 0.5 - DOUBT) {
-                        float sum = y0 * floatRow(source, from, x0, x1, x2, x3);
-                        sum = fused(floatRow(source, from + stride, x0, x1, x2, x3), y1, sum);
-                        sum = fused(floatRow(source, from + 2 * stride, x0, x1, x2, x3), y2, sum);
-                        sum = fused(floatRow(source, from + 3 * stride, x0, x1, x2, x3), y3, sum);
-                        value = sum;
-                    }
-                    made[at++] = rounded(value);
-                }
-            }
+            place(toSource.matrix, y, image, columns, rows);
+            resampleRow(image, columns, rows, made, y * width * BgrImage.CHANNELS);
         }
         return BgrImage.fromBgr(made, width, height);
     }
 
-    /** Four pixels of a row, weighted. */
-    private static double row(
-            byte[] source, int from, double w0, double w1, double w2, double w3) {
-        return w0 * LEVELS[source[from] & 255]
-                + w1 * LEVELS[source[from + 3] & 255]
-                + w2 * LEVELS[source[from + 6] & 255]
-                + w3 * LEVELS[source[from + 9] & 255];
+    /** Works out where the pixels of row {@code y} come from, in steps. */
+    private static void place(
+            double[] matrix, int y, BgrImage image, int[] columns, int[] rows) {
+        double a = matrix[0];
+        double d = matrix[3];
+        double g = matrix[6];
+        double left = matrix[1] * y + matrix[2];
+        double top = matrix[4] * y + matrix[5];
+        double depth = matrix[7] * y + matrix[8];
+        double right = (image.width() - 1 + BEYOND) * STEPS;
+        double bottom = (image.height() - 1 + BEYOND) * STEPS;
+        for (int x = 0; x < columns.length; x++) {
+            double steps = STEPS / (depth + g * x);
+            columns[x] = wholeSteps((left + a * x) * steps, right);
+            rows[x] = wholeSteps((top + d * x) * steps, bottom);
+        }
     }
 
-    /** The same, rounded to a float after every addition. */
-    private static float floatRow(
-            byte[] source, int from, double w0, double w1, double w2, double w3) {
-        float sum = (float) (w0 * LEVELS[source[from] & 255]);
-        sum = (float) (w1 * LEVELS[source[from + 3] & 255] + sum);
-        sum = (float) (w2 * LEVELS[source[from + 6] & 255] + sum);
-        return (float) (w3 * LEVELS[source[from + 9] & 255] + sum);
+    /** Rounded half to even, within what changes anything; NaN becomes the low end. */
+    private static int wholeSteps(double place, double last) {
+        double low = -BEYOND * STEPS;
+        return (int) Math.rint(place > low ? (place < last ? place : last) : low);
+    }
+
+    private static void resampleRow(
+            BgrImage image, int[] columns, int[] rows, byte[] made, int at) {
+        byte[] pixels = image.pixels();
+        int stride = image.width() * BgrImage.CHANNELS;
+        int lastLeft = image.width() - TAPS;
+        int lastTop = image.height() - TAPS;
+        byte[] around = new byte[TAPS * TAPS * BgrImage.CHANNELS];
+        for (int x = 0; x < columns.length; x++, at += BgrImage.CHANNELS) {
+            int left = (columns[x] >> STEP_BITS) - 1;
+            int top = (rows[x] >> STEP_BITS) - 1;
+            int alongX = (columns[x] & STEPS - 1) * TAPS;
+            int alongY = (rows[x] & STEPS - 1) * TAPS;
+            if (left >= 0 && left <= lastLeft && top >= 0 && top <= lastTop) {
+                int from = top * stride + left * BgrImage.CHANNELS;
+                resample(pixels, from, stride, alongX, alongY, made, at);
+            } else {
+                copyAround(image, left, top, around);
+                resample(around, 0, TAPS * BgrImage.CHANNELS, alongX, alongY, made, at);
+            }
+        }
+    }
+
+    /** Copies the pixels to be weighted, some of which lie outside of the image. */
+    private static void copyAround(BgrImage image, int left, int top, byte[] around) {
+        int at = 0;
+        for (int y = top; y < top + TAPS; y++) {
+            int row = clamp(y, image.height() - 1) * image.width();
+            for (int x = left; x < left + TAPS; x++, at += BgrImage.CHANNELS) {
+                int from = (row + clamp(x, image.width() - 1)) * BgrImage.CHANNELS;
+                System.arraycopy(image.pixels(), from, around, at, BgrImage.CHANNELS);
+            }
+        }
+    }
+
+    /**
+     * Makes one pixel of 4 x 4.
+     *
+     * @param from index of the upper left one in {@code source}
+     * @param stride from a row to the next
+     * @param alongX index of the first weight
+     * @param alongY likewise
+     * @param at index in {@code made}
+     */
+    private static void resample(
+            byte[] source, int from, int stride, int alongX, int alongY, byte[] made, int at) {
+        int x0 = WEIGHTS[alongX];
+        int x1 = WEIGHTS[alongX + 1];
+        int x2 = WEIGHTS[alongX + 2];
+        int x3 = WEIGHTS[alongX + 3];
+        long y0 = WEIGHTS[alongY];
+        long y1 = WEIGHTS[alongY + 1];
+        long y2 = WEIGHTS[alongY + 2];
+        long y3 = WEIGHTS[alongY + 3];
+        for (int channel = 0; channel < BgrImage.CHANNELS; channel++) {
+            int first = from + channel;
+            long sum = y0 * row(source, first, x0, x1, x2, x3)
+                    + y1 * row(source, first + stride, x0, x1, x2, x3)
+                    + y2 * row(source, first + 2 * stride, x0, x1, x2, x3)
+                    + y3 * row(source, first + 3 * stride, x0, x1, x2, x3);
+            int level = (int) (sum + HALF >> SUM_BITS);
+            if (Math.abs((sum & FRACTION) - HALF) <= DOUBT) {
+                level = levelInFloats(source, first, stride, alongX, alongY);
+            }
+            made[at + channel] = (byte) clamp(level, 255);
+        }
+    }
+
+    /** Four pixels of a row, weighted. */
+    private static int row(byte[] source, int from, int w0, int w1, int w2, int w3) {
+        return w0 * (source[from] & 255)
+                + w1 * (source[from + 3] & 255)
+                + w2 * (source[from + 6] & 255)
+                + w3 * (source[from + 9] & 255);
+    }
+
+    private static int levelInFloats(
+            byte[] source, int from, int stride, int alongX, int alongY) {
+        float sum = 0;
+        for (int y = 0; y < TAPS; y++) {
+            float row = 0;
+            for (int x = 0; x < TAPS; x++) {
+                int level = source[from + y * stride + x * BgrImage.CHANNELS] & 255;
+                row = fused(weight(alongX + x), level, row);
+            }
+            sum = fused(weight(alongY + y), row, sum);
+        }
+        return (int) Math.rint(sum);
+    }
+
+    private static float weight(int index) {
+        return (float) WEIGHTS[index] / (1 << WEIGHT_BITS);
     }
 
     /**
@@ -157,80 +215,30 @@ final class PerspectiveWarp {
         return (float) (a * b + c);
     }
 
-    /** Of the pixel before the two around a place that lies {@code f} behind the first of them. */
-    private static float outerWeight(float f, float rest) {
-        return A * (f * (rest * rest));
-    }
-
-    /** Of the first of the two pixels around a place that lies {@code f} behind it. */
-    private static float innerWeight(float f) {
-        return fused(f * f, fused(A + 2, f, -(A + 3)), 1);
-    }
-
-    /** The pixels that a crop is made of, with the image's border repeated around it. */
-    private static final class Window {
-        final byte[] pixels;
-        final int stride;
-        private final int left;
-        private final int top;
-
-        private Window(BgrImage image, int left, int top, int right, int bottom) {
-            this.left = left;
-            this.top = top;
-            stride = (right - left + 1) * BgrImage.CHANNELS;
-            pixels = new byte[stride * (bottom - top + 1)];
-            int at = 0;
-            for (int y = top; y <= bottom; y++) {
-                int row = clamp(y, image.height() - 1) * image.width();
-                for (int x = left; x <= right; x++) {
-                    int from = (row + clamp(x, image.width() - 1)) * BgrImage.CHANNELS;
-                    pixels[at++] = image.pixels()[from];
-                    pixels[at++] = image.pixels()[from + 1];
-                    pixels[at++] = image.pixels()[from + 2];
-                }
-            }
-        }
-
-        /** Around a crop's corners: all of a rectangle's image lies between those of its corners. */
-        static Window of(BgrImage image, Projection toSource, int width, int height) {
-            int right = image.width() - 1 + BEYOND;
-            int bottom = image.height() - 1 + BEYOND;
-            double[] corners = {0, 0, width - 1, 0, width - 1, height - 1, 0, height - 1};
-            if (toSource.isFinite(corners)) {
-                Quad seen = toSource.apply(corners);
-                // One pixel for rounding, and the taps: one before a place, two behind it.
-                return new Window(
-                        image,
-                        between(seen.left() - 2, right) - TAPS / 2,
-                        between(seen.top() - 2, bottom) - TAPS / 2,
-                        between(seen.right() + 2, right) + TAPS / 2,
-                        between(seen.bottom() + 2, bottom) + TAPS / 2);
-            }
-            int taps = TAPS / 2;
-            return new Window(image, -BEYOND - taps, -BEYOND - taps, right + taps, bottom + taps);
-        }
-
-        private static int between(float place, int last) {
-            return (int) Math.max(-BEYOND, Math.min(Math.floor(place), last));
-        }
-
-        int index(int x, int y) {
-            return (y - top) * stride + (x - left) * BgrImage.CHANNELS;
-        }
-    }
-
-    private static byte rounded(double value) {
-        int whole = (int) Math.rint(value);
-        return (byte) (whole < 0 ? 0 : whole > 255 ? 255 : whole);
-    }
-
-    private static float clamp(double value, int last) {
-        double low = -BEYOND;
-        double high = last + BEYOND;
-        return (float) (value > low ? (value < high ? value : high) : low); // NaN becomes low.
-    }
-
     private static int clamp(int value, int last) {
         return value < 0 ? 0 : value > last ? last : value;
+    }
+
+    /** Of the pixel before a place, the two around it, and the one behind it. */
+    private static int[] weights() {
+        int[] weights = new int[STEPS * TAPS];
+        for (int step = 0; step < STEPS; step++) {
+            int rest = STEPS - step;
+            weights[step * TAPS] = outerWeight(step, rest);
+            weights[step * TAPS + 1] = innerWeight(step);
+            weights[step * TAPS + 2] = innerWeight(rest);
+            weights[step * TAPS + 3] = outerWeight(rest, step);
+        }
+        return weights;
+    }
+
+    /** -3/4 f (1 - f)^2 at f = near / 32, times 2^17. */
+    private static int outerWeight(int near, int far) {
+        return -3 * near * far * far;
+    }
+
+    /** 5/4 f^3 - 9/4 f^2 + 1 at f = step / 32, times 2^17. */
+    private static int innerWeight(int step) {
+        return (5 * step - 9 * STEPS) * step * step + 4 * STEPS * STEPS * STEPS;
     }
 }

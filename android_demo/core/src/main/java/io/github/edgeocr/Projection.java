@@ -2,77 +2,59 @@ package io.github.edgeocr;
 
 /** A projective map of the plane. */
 final class Projection {
-    private static final int UNKNOWNS = 8;
-
-    /** 3 x 3 in row-major order; the last entry is 1. */
+    /** 3 x 3 in row-major order. */
     final double[] matrix;
 
-    private Projection(double[] matrix) {
+    private Projection(double... matrix) {
         this.matrix = matrix;
     }
 
     /**
-     * The map that sends four points to the corners of a quad.
+     * The map that sends the corners of a rectangle at (0, 0) to those of a quad.
      *
-     * @param from x and y of four points in turn, no three of them on one line
+     * <p>Solved by hand after P. Heckbert, Fundamentals of Texture Mapping and Image Warping (1989),
+     * section 2.2.3, step for step as the Python SDK does: what lies half-way between two places
+     * then falls to the same side in both.
+     *
+     * @throws ImageException three of the quad's corners are on one line
      */
-    static Projection between(double[] from, Quad to) {
-        double[][] system = new double[UNKNOWNS][UNKNOWNS + 1];
-        for (int i = 0; i < 4; i++) {
-            double x = from[2 * i];
-            double y = from[2 * i + 1];
-            double u = to.x(i);
-            double v = to.y(i);
-            system[i] = new double[] {x, y, 1, 0, 0, 0, -x * u, -y * u, u};
-            system[i + 4] = new double[] {0, 0, 0, x, y, 1, -x * v, -y * v, v};
+    static Projection toQuad(int width, int height, Quad quad) {
+        double x0 = quad.x(0);
+        double y0 = quad.y(0);
+        double x1 = quad.x(1);
+        double y1 = quad.y(1);
+        double x3 = quad.x(3);
+        double y3 = quad.y(3);
+        double rightX = x1 - quad.x(2);
+        double rightY = y1 - quad.y(2);
+        double belowX = x3 - quad.x(2);
+        double belowY = y3 - quad.y(2);
+        double skewX = x0 - x1 + quad.x(2) - x3;
+        double skewY = y0 - y1 + quad.y(2) - y3;
+        double determinant = rightX * belowY - belowX * rightY;
+        if (determinant == 0) {
+            throw new ImageException(
+                    "no line can be cut from the quad " + quad + ": three corners are on one line");
         }
-        double[] solved = solve(system);
-        double[] matrix = new double[UNKNOWNS + 1];
-        System.arraycopy(solved, 0, matrix, 0, UNKNOWNS);
-        matrix[UNKNOWNS] = 1;
-        return new Projection(matrix);
+        double g = (skewX * belowY - belowX * skewY) / determinant;
+        double h = (rightX * skewY - skewX * rightY) / determinant;
+        return new Projection(
+                (x1 - x0 + g * x1) / width, (x3 - x0 + h * x3) / height, x0,
+                (y1 - y0 + g * y1) / width, (y3 - y0 + h * y3) / height, y0,
+                g / width, h / height, 1);
     }
 
-    /** Gaussian elimination with partial pivoting; the last column is the right-hand side. */
-    private static double[] solve(double[][] system) {
-        int size = system.length;
-        for (int column = 0; column < size; column++) {
-            int pivot = column;
-            for (int row = column + 1; row < size; row++) {
-                if (Math.abs(system[row][column]) > Math.abs(system[pivot][column])) {
-                    pivot = row;
-                }
-            }
-            double[] swapped = system[column];
-            system[column] = system[pivot];
-            system[pivot] = swapped;
-            double factor = -1 / system[column][column];
-            for (int row = column + 1; row < size; row++) {
-                double weight = system[row][column] * factor;
-                for (int k = column + 1; k <= size; k++) {
-                    system[row][k] += weight * system[column][k];
-                }
-            }
-        }
-        double[] solved = new double[size];
-        for (int row = size - 1; row >= 0; row--) {
-            double rest = system[row][size];
-            for (int k = row + 1; k < size; k++) {
-                rest -= system[row][k] * solved[k];
-            }
-            solved[row] = rest / system[row][row];
-        }
-        return solved;
-    }
-
-    /** Whether no point of a convex quad is sent to infinity, nor beyond. */
-    boolean isFinite(double[] points) {
-        for (int i = 0; i < points.length; i += 2) {
-            if (!(matrix[6] * points[i] + matrix[7] * points[i + 1] + matrix[8] > 1e-6)) {
-                return false;
-            }
-        }
-        return true;
+    /**
+     * The same map for a rectangle that is turned by 90 degrees counter-clockwise: its row 0 was
+     * column {@code width - 1}.
+     */
+    Projection turned(int width) {
+        double[] m = matrix;
+        double last = width - 1;
+        return new Projection(
+                m[1], -m[0], m[0] * last + m[2],
+                m[4], -m[3], m[3] * last + m[5],
+                m[7], -m[6], m[6] * last + m[8]);
     }
 
     /** Where a quad whose corners are given as doubles lands. */

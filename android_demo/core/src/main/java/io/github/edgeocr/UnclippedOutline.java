@@ -10,7 +10,8 @@ import java.util.Arrays;
  * are cut to whole pixels before they move and points rounded after, and an arc has as many points
  * as keep it within a quarter of a pixel of the circle: that is how the Clipper library, which
  * PP-OCR uses, offsets a polygon. As the rectangle is convex, the offset outline crosses itself
- * nowhere, and Clipper's cleaning would take no corner of its hull away.
+ * nowhere, and Clipper's cleaning would take no corner of its hull away. Its sweep ends an outline
+ * at the rightmost of the topmost points.
  */
 final class UnclippedOutline {
     private static final double ARC_TOLERANCE = 0.25;
@@ -23,7 +24,8 @@ final class UnclippedOutline {
 
     /**
      * @param corners x and y of a rectangle's corners in turn, in order around it
-     * @return x and y of the outline's points in turn; empty where the rectangle is too thin
+     * @return x and y of the outline's points in turn, clockwise; empty where the rectangle is too
+     *     thin
      */
     static int[] of(float[] corners, double ratio) {
         double twiceArea = 0;
@@ -42,7 +44,22 @@ final class UnclippedOutline {
         }
         UnclippedOutline outline = new UnclippedOutline();
         outline.grow(corners, Math.abs(twiceArea) / 2 * ratio / perimeter);
-        return Arrays.copyOf(outline.points, outline.size);
+        return outline.inOrder();
+    }
+
+    private int[] inOrder() {
+        int last = 0;
+        for (int i = 2; i < size; i += 2) {
+            boolean higher = points[i + 1] < points[last + 1];
+            if (higher || points[i + 1] == points[last + 1] && points[i] >= points[last]) {
+                last = i;
+            }
+        }
+        int[] ordered = new int[size];
+        int head = size == 0 ? 0 : last + 2;
+        System.arraycopy(points, head, ordered, 0, size - head);
+        System.arraycopy(points, 0, ordered, size - head, head);
+        return ordered;
     }
 
     private void grow(float[] corners, double distance) {

@@ -177,17 +177,41 @@ public class PipelinePropertiesTest {
     @Test
     public void projection_sendsTheCornersToTheQuad() {
         for (int round = 0; round < 200; round++) {
-            float[] corners = {0, 0, 100, 0, 100, 30, 0, 30};
+            double[] corners = {0, 0, 100, 0, 100, 30, 0, 30};
+            // Of the rectangle turned counter-clockwise: its row 0 was column 99.
+            double[] turned = {0, 99, 0, -1, 30, -1, 30, 99};
             float[] moved = new float[8];
-            double[] from = new double[8];
             for (int i = 0; i < 8; i++) {
-                from[i] = corners[i];
-                moved[i] = corners[i] + random.nextFloat() * 20;
+                moved[i] = (float) corners[i] + random.nextFloat() * 20;
             }
-            Quad sent = Projection.between(from, new Quad(moved)).apply(from);
-            for (int corner = 0; corner < 4; corner++) {
-                assertEquals(moved[2 * corner], sent.x(corner), 1e-3);
-                assertEquals(moved[2 * corner + 1], sent.y(corner), 1e-3);
+            Projection projection = Projection.toQuad(100, 30, new Quad(moved));
+            Quad[] sent = {projection.apply(corners), projection.turned(100).apply(turned)};
+            for (Quad quad : sent) {
+                for (int corner = 0; corner < 4; corner++) {
+                    assertEquals(moved[2 * corner], quad.x(corner), 1e-3);
+                    assertEquals(moved[2 * corner + 1], quad.y(corner), 1e-3);
+                }
+            }
+        }
+    }
+
+    @Test
+    public void crop_ofOneColourHasThatColour() {
+        byte[] grey = new byte[3 * 40 * 30];
+        Arrays.fill(grey, (byte) 200);
+        BgrImage image = BgrImage.fromBgr(grey, 40, 30);
+        for (int round = 0; round < 300; round++) {
+            // Any four corners, around the image or far outside of it, convex or not.
+            float[] corners = new float[8];
+            for (int i = 0; i < 8; i++) {
+                corners[i] = random.nextInt(200) - 80 + random.nextFloat();
+            }
+            Quad quad = new Quad(corners);
+            if (quad.area() < 1) {
+                continue;
+            }
+            for (byte level : LineCrop.cut(image, quad).pixels().pixels()) {
+                assertEquals((byte) 200, level);
             }
         }
     }
