@@ -19,7 +19,7 @@ from edgeocr_training.recipe import Recipe, ScheduleConfig
 from edgeocr_training.recipes import RecipeFunction
 from edgeocr_training.recipes.classification import cls
 from edgeocr_training.recipes.detection import det_lines, det_lines_edge
-from edgeocr_training.recipes.recognition import rec_ch_edge, rec_en_edge
+from edgeocr_training.recipes.recognition import rec_ch_conv, rec_ch_edge, rec_en_edge
 from edgeocr_training.tasks.quantized import QuantizedTaskConfig
 
 PACT: Final = QuantizationConfig()
@@ -67,6 +67,7 @@ _FLOAT: Final[dict[str, tuple[RecipeFunction, int, int]]] = {
     "det_lines_edge": (det_lines_edge, 20, 5),
     "rec_en_edge": (rec_en_edge, 3, 1),
     "rec_ch_edge": (rec_ch_edge, 3, 1),
+    "rec_ch_conv": (rec_ch_conv, 2, 1),
 }
 """Recipe, and the epochs of the fine-tuning and between two evaluations of it."""
 _KINDS: Final = {
