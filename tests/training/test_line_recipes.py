@@ -118,6 +118,8 @@ def tiny(name: str, data_root: Path) -> Recipe:
         settings.append(f"task.loss.center.centers={data_root}/centers{classes}.npz")
     if isinstance(recipe.task, DistillRecognitionConfig):
         settings.append(f"task.teacher.weights.own={data_root}/teacher.pt")
+        if recipe.task.initial_weights.own is not None:
+            settings.append(f"task.initial_weights.own={data_root}/teacher.pt")
     return with_settings(recipe, settings)
 
 
