@@ -30,7 +30,7 @@ from edgeocr.bundle import Bundle, DetectionModel, Signature
 from edgeocr.db_boxes import DbParameters, decode_boxes
 from edgeocr.geometry import polygon_area, quad_size
 from edgeocr.options import OcrOptions
-from edgeocr.pixels import fit, stretch
+from edgeocr.pixels import RESIZING, fit, stretch
 from edgeocr.runtime import NetworkPool, Tensor
 
 TOLERATED_SHRINK: Final = 1.1
@@ -253,7 +253,7 @@ def _enlarged(
         return map_HW
     if map_HW.dtype == np.int8:
         # OpenCV resizes no signed bytes: moved by 128 they are unsigned ones.
-        unsigned = cv2.resize(map_HW.view(np.uint8) ^ 0x80, (width, height))
+        unsigned = cv2.resize(map_HW.view(np.uint8) ^ 0x80, (width, height), interpolation=RESIZING)
         return (np.asarray(unsigned, dtype=np.uint8) ^ 0x80).view(np.int8)
     return np.asarray(cv2.resize(map_HW, (width, height)), dtype=np.float32)
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from edgeocr.bundle import Bundle, OrientationModel
 from edgeocr.options import OcrOptions
-from edgeocr.pixels import fit
+from edgeocr.pixels import RESIZING, fit
 from edgeocr.runtime import NetworkPool, Tensor
 
 Line = NDArray[np.uint8]
@@ -74,7 +74,7 @@ class OrientationClassifier:
             begin = (line_width - judged) // 2
             line, line_width = np.ascontiguousarray(line[:, begin : begin + judged]), judged
         if math.ceil(height * line_width / line_height) > width:
-            squashed = cv2.resize(line, (width, height), interpolation=cv2.INTER_LINEAR)
+            squashed = cv2.resize(line, (width, height), interpolation=RESIZING)
             line = np.asarray(squashed, dtype=np.uint8)
         tensor, _ = fit(line, height=height, width=width, table=self._table, pad=None)
         return tensor

@@ -24,7 +24,7 @@ from edgeocr.bundle import Bundle, RecognitionModel, Signature
 from edgeocr.ctc import CtcPath, greedy_path
 from edgeocr.errors import BundleError
 from edgeocr.orientation import Line
-from edgeocr.pixels import fit
+from edgeocr.pixels import RESIZING, fit
 from edgeocr.runtime import NetworkPool, Tensor
 
 TOLERATED_SQUASH: Final = 1.2
@@ -315,5 +315,5 @@ def _ink(scaled: Line) -> NDArray[np.float32]:
 
 
 def _resize(line: Line, width: int, height: int) -> Line:
-    resized = cv2.resize(line, (width, height), interpolation=cv2.INTER_LINEAR)
+    resized = cv2.resize(line, (width, height), interpolation=RESIZING)
     return np.asarray(resized, dtype=np.uint8)
