@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeocr.geometry import min_area_quad, unclip_polygon
-from edgeocr.pixels import crop_line
+from edgeocr.pixels import RESIZING, crop_line
 from edgeocr.reading_order import reading_order
 
 TARGET: Final = Path(__file__).with_name("primitives.json")
@@ -56,8 +56,10 @@ def resizes() -> list[dict[str, Any]]:
                 "seed": seed,
                 "from": [height, width],
                 "to": [new_height, new_width],
-                "colour": digest(cv2.resize(image, (new_width, new_height))),
-                "grey": digest(cv2.resize(grey, (new_width, new_height))),
+                "colour": digest(
+                    cv2.resize(image, (new_width, new_height), interpolation=RESIZING)
+                ),
+                "grey": digest(cv2.resize(grey, (new_width, new_height), interpolation=RESIZING)),
                 "real_mean": float(real.mean()),
                 "real_corner": [float(value) for value in real[:2, :2].ravel()],
             }

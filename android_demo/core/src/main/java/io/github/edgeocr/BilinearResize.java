@@ -1,10 +1,9 @@
 package io.github.edgeocr;
 
 /**
- * Bilinear resizing, bit for bit as OpenCV's {@code resize} computes it on 8-bit images.
+ * Bilinear resizing, bit for bit as OpenCV's {@code INTER_LINEAR_EXACT} computes it on 8-bit images.
  *
- * <p>Weights have 11 bits. A row is weighted along x at full precision; two of such rows are
- * weighted along y with four bits less, each product cut to 16 bits before they are added.
+ * <p>Weights are whole 256ths, and nothing is rounded before both axes are weighted.
  */
 final class BilinearResize {
     /** Takes the rows of a resized image, from top to bottom. */
@@ -13,8 +12,10 @@ final class BilinearResize {
         void accept(int y, int[] row);
     }
 
-    private static final int WEIGHT_BITS = 11;
-    private static final float WEIGHT_ONE = 1 << WEIGHT_BITS;
+    private static final int WEIGHT_BITS = 8;
+    private static final int WEIGHT_ONE = 1 << WEIGHT_BITS;
+    /** Half of the last bit that is kept. */
+    private static final int HALF = 1 << (2 * WEIGHT_BITS - 1);
 
     private BilinearResize() {}
 
@@ -54,8 +55,8 @@ final class BilinearResize {
             resize(doubled(source, channels), 2, sourceHeight, channels, width, height, sink);
             return;
         }
-        Axis xs = Axis.clamped(sourceWidth, width);
-        Axis ys = Axis.free(sourceHeight, height);
+        Axis xs = new Axis(sourceWidth, width);
+        Axis ys = new Axis(sourceHeight, height);
         int rowLength = width * channels;
         int[] upper = new int[rowLength];
         int[] lower = new int[rowLength];
@@ -86,7 +87,7 @@ final class BilinearResize {
                 }
                 below = lower;
             }
-            weighAlongY(upper, below, ys.firstWeight[y], ys.secondWeight[y], made);
+            weighAlongY(upper, below, ys.weight[y], made);
             sink.accept(y, made);
         }
     }
@@ -103,42 +104,39 @@ final class BilinearResize {
 
     private static void weighAlongX(byte[] source, int row, int channels, Axis xs, int[] made) {
         int[] first = xs.first;
-        int[] firstWeight = xs.firstWeight;
-        int[] secondWeight = xs.secondWeight;
+        int[] weight = xs.weight;
         if (channels == 1) {
             for (int x = 0; x < first.length; x++) {
                 int left = row + first[x];
-                made[x] = (source[left] & 255) * firstWeight[x]
-                        + (source[left + 1] & 255) * secondWeight[x];
+                made[x] = between(source[left], source[left + 1], weight[x]);
             }
             return;
         }
         for (int x = 0, at = 0; x < first.length; x++, at += BgrImage.CHANNELS) {
             int left = row + first[x] * BgrImage.CHANNELS;
-            int leftWeight = firstWeight[x];
-            int rightWeight = secondWeight[x];
-            made[at] = (source[left] & 255) * leftWeight + (source[left + 3] & 255) * rightWeight;
-            made[at + 1] = (source[left + 1] & 255) * leftWeight
-                    + (source[left + 4] & 255) * rightWeight;
-            made[at + 2] = (source[left + 2] & 255) * leftWeight
-                    + (source[left + 5] & 255) * rightWeight;
+            int right = weight[x];
+            made[at] = between(source[left], source[left + 3], right);
+            made[at + 1] = between(source[left + 1], source[left + 4], right);
+            made[at + 2] = between(source[left + 2], source[left + 5], right);
         }
     }
 
-    private static void weighAlongY(
-            int[] upper, int[] lower, int upperWeight, int lowerWeight, int[] made) {
+    private static int between(byte left, byte right, int weight) {
+        return (left & 255) * (WEIGHT_ONE - weight) + (right & 255) * weight;
+    }
+
+    private static void weighAlongY(int[] upper, int[] lower, int weight, int[] made) {
+        int rest = WEIGHT_ONE - weight;
         for (int i = 0; i < made.length; i++) {
-            int above = (upper[i] >> 4) * upperWeight >> 16;
-            int below = (lower[i] >> 4) * lowerWeight >> 16;
-            made[i] = above + below + 2 >> 2;
+            made[i] = upper[i] * rest + lower[i] * weight + HALF >> 2 * WEIGHT_BITS;
         }
     }
 
     /** Resizes one channel of floats. */
     static float[] resize(
             float[] source, int sourceWidth, int sourceHeight, int width, int height) {
-        Axis xs = Axis.clamped(sourceWidth, width);
-        Axis ys = Axis.free(sourceHeight, height);
+        FloatAxis xs = FloatAxis.clamped(sourceWidth, width);
+        FloatAxis ys = FloatAxis.free(sourceHeight, height);
         float[] made = new float[width * height];
         for (int y = 0; y < height; y++) {
             int upper = ys.first[y] * sourceWidth;
@@ -156,20 +154,40 @@ final class BilinearResize {
         return made;
     }
 
-    /** For every place along one axis of the result: two places of the source, and weights. */
+    /** For every place along one axis of the result: two neighbours in the source, and a weight. */
     private static final class Axis {
         final int[] first;
         final int[] second;
-        final int[] firstWeight;
-        final int[] secondWeight;
-        /** Weight of the second as a real number. */
-        final float[] fraction;
+        /** Of the second, in 256ths. */
+        final int[] weight;
 
-        private Axis(int side) {
+        Axis(int sourceSide, int side) {
             first = new int[side];
             second = new int[side];
-            firstWeight = new int[side];
-            secondWeight = new int[side];
+            weight = new int[side];
+            int last = Math.max(sourceSide - 2, 0);
+            double scale = (double) sourceSide / side;
+            for (int i = 0; i < side; i++) {
+                double place = (i + 0.5) * scale - 0.5;
+                int whole = (int) Math.floor(place);
+                first[i] = Math.max(0, Math.min(whole, last));
+                second[i] = Math.min(first[i] + 1, sourceSide - 1);
+                double rest = whole < 0 ? 0 : whole > last ? 1 : place - whole;
+                weight[i] = (int) Math.rint(rest * WEIGHT_ONE);
+            }
+        }
+    }
+
+    /** For every place along one axis of the result: two places of the source, and a weight. */
+    private static final class FloatAxis {
+        final int[] first;
+        final int[] second;
+        /** Weight of the second. */
+        final float[] fraction;
+
+        private FloatAxis(int side) {
+            first = new int[side];
+            second = new int[side];
             fraction = new float[side];
         }
 
@@ -177,13 +195,11 @@ final class BilinearResize {
             first[i] = one;
             second[i] = other;
             fraction[i] = rest;
-            firstWeight[i] = (int) Math.rint((1 - rest) * WEIGHT_ONE);
-            secondWeight[i] = (int) Math.rint(rest * WEIGHT_ONE);
         }
 
         /** Along x: neighbours; at the borders one of them has all the weight. */
-        static Axis clamped(int sourceSide, int side) {
-            Axis axis = new Axis(side);
+        static FloatAxis clamped(int sourceSide, int side) {
+            FloatAxis axis = new FloatAxis(side);
             int last = Math.max(sourceSide - 2, 0);
             for (int i = 0; i < side; i++) {
                 float place = place(i, sourceSide, side);
@@ -195,9 +211,9 @@ final class BilinearResize {
             return axis;
         }
 
-        /** Along y: at the borders both rows are the same, and their products are cut apart. */
-        static Axis free(int sourceSide, int side) {
-            Axis axis = new Axis(side);
+        /** Along y: at the borders both rows are the same, and each is weighted. */
+        static FloatAxis free(int sourceSide, int side) {
+            FloatAxis axis = new FloatAxis(side);
             for (int i = 0; i < side; i++) {
                 float place = place(i, sourceSide, side);
                 int whole = (int) Math.floor(place);
