@@ -11,6 +11,9 @@ package io.github.edgeocr;
  */
 final class PerspectiveWarp {
     private static final int TAPS = 4;
+    /** Bytes of the pixels to be weighted. */
+    private static final int AROUND = TAPS * TAPS * BgrImage.CHANNELS;
+
     private static final int STEP_BITS = 5;
     /** Places between two neighbouring pixels that are told apart. */
     private static final int STEPS = 1 << STEP_BITS;
@@ -83,9 +86,19 @@ final class PerspectiveWarp {
         byte[] made = new byte[width * height * BgrImage.CHANNELS];
         int[] columns = new int[width];
         int[] rows = new int[width];
+        int[] corners = new int[width];
+        byte[] around = null;
         for (int y = 0; y < height; y++) {
             place(toSource.matrix, y, image, columns, rows);
-            resampleRow(image, columns, rows, made, y * width * BgrImage.CHANNELS);
+            int at = y * width * BgrImage.CHANNELS;
+            if (isInside(image, columns, rows, corners)) {
+                resample(image.pixels(), image.width() * BgrImage.CHANNELS, corners, columns, rows,
+                        made, at);
+            } else {
+                around = around != null ? around : new byte[width * AROUND];
+                copyAround(image, columns, rows, corners, around);
+                resample(around, TAPS * BgrImage.CHANNELS, corners, columns, rows, made, at);
+            }
         }
         return BgrImage.fromBgr(made, width, height);
     }
@@ -101,10 +114,11 @@ final class PerspectiveWarp {
         double depth = matrix[7] * y + matrix[8];
         double right = (image.width() - 1 + BEYOND) * STEPS;
         double bottom = (image.height() - 1 + BEYOND) * STEPS;
-        for (int x = 0; x < columns.length; x++) {
+        double x = 0; // Counted in doubles: the JVM makes a slow chain of conversions from integers.
+        for (int i = 0; i < columns.length; i++, x++) {
             double steps = STEPS / (depth + g * x);
-            columns[x] = wholeSteps((left + a * x) * steps, right);
-            rows[x] = wholeSteps((top + d * x) * steps, bottom);
+            columns[i] = wholeSteps((left + a * x) * steps, right);
+            rows[i] = wholeSteps((top + d * x) * steps, bottom);
         }
     }
 
@@ -114,70 +128,79 @@ final class PerspectiveWarp {
         return (int) Math.rint(place > low ? (place < last ? place : last) : low);
     }
 
-    private static void resampleRow(
-            BgrImage image, int[] columns, int[] rows, byte[] made, int at) {
-        byte[] pixels = image.pixels();
-        int stride = image.width() * BgrImage.CHANNELS;
-        int lastLeft = image.width() - TAPS;
-        int lastTop = image.height() - TAPS;
-        byte[] around = new byte[TAPS * TAPS * BgrImage.CHANNELS];
-        for (int x = 0; x < columns.length; x++, at += BgrImage.CHANNELS) {
-            int left = (columns[x] >> STEP_BITS) - 1;
-            int top = (rows[x] >> STEP_BITS) - 1;
-            int alongX = (columns[x] & STEPS - 1) * TAPS;
-            int alongY = (rows[x] & STEPS - 1) * TAPS;
-            if (left >= 0 && left <= lastLeft && top >= 0 && top <= lastTop) {
-                int from = top * stride + left * BgrImage.CHANNELS;
-                resample(pixels, from, stride, alongX, alongY, made, at);
-            } else {
-                copyAround(image, left, top, around);
-                resample(around, 0, TAPS * BgrImage.CHANNELS, alongX, alongY, made, at);
-            }
+    /**
+     * Finds the pixels to be weighted.
+     *
+     * @param corners becomes the index of the upper left one for each place
+     * @return whether all of them are inside of the image
+     */
+    private static boolean isInside(BgrImage image, int[] columns, int[] rows, int[] corners) {
+        int outside = 0;
+        for (int i = 0; i < corners.length; i++) {
+            int left = (columns[i] >> STEP_BITS) - 1;
+            int top = (rows[i] >> STEP_BITS) - 1;
+            corners[i] = (top * image.width() + left) * BgrImage.CHANNELS;
+            outside |= left | top | image.width() - TAPS - left | image.height() - TAPS - top;
         }
+        return outside >= 0;
     }
 
     /** Copies the pixels to be weighted, some of which lie outside of the image. */
-    private static void copyAround(BgrImage image, int left, int top, byte[] around) {
+    private static void copyAround(
+            BgrImage image, int[] columns, int[] rows, int[] corners, byte[] around) {
         int at = 0;
-        for (int y = top; y < top + TAPS; y++) {
-            int row = clamp(y, image.height() - 1) * image.width();
-            for (int x = left; x < left + TAPS; x++, at += BgrImage.CHANNELS) {
-                int from = (row + clamp(x, image.width() - 1)) * BgrImage.CHANNELS;
-                System.arraycopy(image.pixels(), from, around, at, BgrImage.CHANNELS);
+        for (int i = 0; i < corners.length; i++) {
+            int left = (columns[i] >> STEP_BITS) - 1;
+            int top = (rows[i] >> STEP_BITS) - 1;
+            corners[i] = at;
+            for (int y = top; y < top + TAPS; y++) {
+                int row = clamp(y, image.height() - 1) * image.width();
+                for (int x = left; x < left + TAPS; x++, at += BgrImage.CHANNELS) {
+                    int from = (row + clamp(x, image.width() - 1)) * BgrImage.CHANNELS;
+                    System.arraycopy(image.pixels(), from, around, at, BgrImage.CHANNELS);
+                }
             }
         }
     }
 
     /**
-     * Makes one pixel of 4 x 4.
+     * Makes a row of 4 x 4 pixels for each of it.
      *
-     * @param from index of the upper left one in {@code source}
-     * @param stride from a row to the next
-     * @param alongX index of the first weight
-     * @param alongY likewise
-     * @param at index in {@code made}
+     * @param stride from a row to the next in {@code source}
+     * @param corners for each place the index of the upper left pixel in {@code source}
+     * @param at index of the first value in {@code made}
      */
     private static void resample(
-            byte[] source, int from, int stride, int alongX, int alongY, byte[] made, int at) {
-        int x0 = WEIGHTS[alongX];
-        int x1 = WEIGHTS[alongX + 1];
-        int x2 = WEIGHTS[alongX + 2];
-        int x3 = WEIGHTS[alongX + 3];
-        long y0 = WEIGHTS[alongY];
-        long y1 = WEIGHTS[alongY + 1];
-        long y2 = WEIGHTS[alongY + 2];
-        long y3 = WEIGHTS[alongY + 3];
-        for (int channel = 0; channel < BgrImage.CHANNELS; channel++) {
-            int first = from + channel;
-            long sum = y0 * row(source, first, x0, x1, x2, x3)
-                    + y1 * row(source, first + stride, x0, x1, x2, x3)
-                    + y2 * row(source, first + 2 * stride, x0, x1, x2, x3)
-                    + y3 * row(source, first + 3 * stride, x0, x1, x2, x3);
-            int level = (int) (sum + HALF >> SUM_BITS);
-            if (Math.abs((sum & FRACTION) - HALF) <= DOUBT) {
-                level = levelInFloats(source, first, stride, alongX, alongY);
+            byte[] source,
+            int stride,
+            int[] corners,
+            int[] columns,
+            int[] rows,
+            byte[] made,
+            int at) {
+        for (int i = 0; i < corners.length; i++) {
+            int alongX = (columns[i] & STEPS - 1) * TAPS;
+            int alongY = (rows[i] & STEPS - 1) * TAPS;
+            int x0 = WEIGHTS[alongX];
+            int x1 = WEIGHTS[alongX + 1];
+            int x2 = WEIGHTS[alongX + 2];
+            int x3 = WEIGHTS[alongX + 3];
+            long y0 = WEIGHTS[alongY];
+            long y1 = WEIGHTS[alongY + 1];
+            long y2 = WEIGHTS[alongY + 2];
+            long y3 = WEIGHTS[alongY + 3];
+            int from = corners[i];
+            for (int channel = 0; channel < BgrImage.CHANNELS; channel++, from++, at++) {
+                long sum = y0 * row(source, from, x0, x1, x2, x3)
+                        + y1 * row(source, from + stride, x0, x1, x2, x3)
+                        + y2 * row(source, from + 2 * stride, x0, x1, x2, x3)
+                        + y3 * row(source, from + 3 * stride, x0, x1, x2, x3);
+                int level = (int) (sum + HALF >> SUM_BITS);
+                if (Math.abs((sum & FRACTION) - HALF) <= DOUBT) {
+                    level = levelInFloats(source, from, stride, alongX, alongY);
+                }
+                made[at] = (byte) clamp(level, 255);
             }
-            made[at + channel] = (byte) clamp(level, 255);
         }
     }
 
