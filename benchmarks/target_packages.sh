@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that remote targets need, and their tests; those that are here
-# already stay as they are. For Debian 12 and its derivatives; asks sudo where it isn't root.
+# Installs the Debian packages that remote targets and peers need, and their tests; those that are
+# here already stay as they are. For Debian 12 and its derivatives; asks sudo where it isn't root.
 #
 #   openssh-client   reaches boards
 #   adb              reaches phones
 #   openssh-server   only the tests, which start one of their own on a port of loopback; the
 #                    service that Debian starts with the package is switched off again
+#   tesseract-ocr    is a peer, with its English model
 set -euo pipefail
 
-packages=(openssh-client openssh-server adb)
+packages=(openssh-client openssh-server adb tesseract-ocr tesseract-ocr-eng)
 
 missing=()
 for package in "${packages[@]}"; do
@@ -16,11 +17,11 @@ for package in "${packages[@]}"; do
     [ "$status" = installed ] || missing+=("$package")
 done
 if [ "${#missing[@]}" -eq 0 ]; then
-    echo "remote targets: all Debian packages are here"
+    echo "remote targets and peers: all Debian packages are here"
     exit 0
 fi
 
-echo "remote targets: installing ${missing[*]}"
+echo "remote targets and peers: installing ${missing[*]}"
 as_root=()
 [ "$(id -u)" -eq 0 ] || as_root=(sudo)
 "${as_root[@]}" apt-get update -q
