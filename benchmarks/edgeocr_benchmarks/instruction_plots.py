@@ -12,7 +12,15 @@ from edgeocr_benchmarks.plots import COLOURS, Bar, Plot, Series, lines, stacked_
 
 def instruction_plots(results: Sequence[InstructionResult]) -> Iterator[Plot]:
     """A plot for every network, and one for the whole page."""
-    boards = [(result, board) for result in results for board in result.boards]
+    names = dict.fromkeys(board.board for result in results for board in result.boards)
+    # What is to be compared stands side by side: all results of one board.
+    boards = [
+        (result, board)
+        for name in names
+        for result in results
+        for board in result.boards
+        if board.board == name
+    ]
     for stage in STAGES:
         shapes = {
             shape
