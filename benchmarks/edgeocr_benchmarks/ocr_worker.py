@@ -314,7 +314,8 @@ class PaddleOcr(PythonPackage):
 
     def __init__(self, config: Config) -> None:
         folders = {
-            f"{stage}_model_dir": resolve(config["models"][stage]) for stage in ("det", "cls", "rec")
+            f"{stage}_model_dir": resolve(config["models"][stage])
+            for stage in ("det", "cls", "rec")
         }
         threads = {"cpu_threads": config["threads"]} if config.get("threads") else {}
         self._ocr = import_module("paddleocr").PaddleOCR(

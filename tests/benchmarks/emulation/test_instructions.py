@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Callable
 from functools import cache
@@ -20,6 +21,7 @@ from edgeocr_benchmarks.emulation.counting import (
     run_on_board,
 )
 from edgeocr_benchmarks.emulation.stages import EMPTY, StageRun, StageWork, run_stages
+from edgeocr_benchmarks.instruction_report import counts_by_step, millions
 from edgeocr_benchmarks.instruction_results import InstructionResult
 from edgeocr_benchmarks.results import read_result
 
@@ -73,7 +75,7 @@ def test_outputs_are_those_of_this_machine(counted: Count, reference: StageRun, 
             np.testing.assert_array_equal(found.tensors[tensor].argmax(-1), expected.argmax(-1))
         else:
             np.testing.assert_array_equal(found.tensors[tensor], expected)
-    # No text: OpenCV crops lines, and a crop's pixels may differ by one between processors.
+    assert found.texts == reference.texts
 
 
 @pytest.mark.parametrize("name", BOARDS)
@@ -170,3 +172,29 @@ def test_recorded_networks_decide_the_same_on_every_board(path: Path) -> None:
         for step in counts.steps:
             if step.step in ("det.inference", "rec.inference"):
                 assert ("sdot" in step.mnemonics) is (int8 and counts.board == "pi5"), step
+
+
+def test_the_readme_has_the_recorded_counts() -> None:
+    """Its table: three rows for every network, INT8, FP32 and the first over the second."""
+    folder = Path(__file__).resolve().parents[3] / "benchmarks"
+    results = {}
+    for precision in ("int8", "fp32"):
+        result = read_result(folder / f"results/instructions-ppocrv4-{precision}.json")
+        assert isinstance(result, InstructionResult)
+        results[precision] = [counts_by_step(board) for board in result.boards]
+    stages = {"detector": "det", "classifier": "cls", "recogniser": "rec"}
+    rows = re.findall(
+        r"^\| (detector|classifier|recogniser) \| (\w+) \| (.+?) \| (.+) \|$",
+        (folder / "README.md").read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+    assert len(rows) == 3 * len(stages)
+    for network, shape, kind, cells in rows:
+        key = f"{stages[network]}.inference", shape
+        counts = {name: [board[key] for board in boards] for name, boards in results.items()}
+        shown = (
+            [millions(count) for count in counts[kind.lower()]]
+            if kind.lower() in counts
+            else [f"{a / b:.2f}" for a, b in zip(counts["int8"], counts["fp32"], strict=True)]
+        )
+        assert cells.split(" | ") == shown, (network, kind)
