@@ -5,8 +5,8 @@
 
 Both get the same image and the same network outputs and work on one thread. What counts is the
 thread's processor time, so that other work on the machine disturbs little; of the JVM's, the
-compiler and the garbage collector, which have threads of their own, are not in it. Needs
-android_demo/install_tools.sh.
+compiler and the garbage collector, which have threads of their own, are not in it. The JVM runs
+without flags. Needs android_demo/install_tools.sh.
 """
 
 from __future__ import annotations

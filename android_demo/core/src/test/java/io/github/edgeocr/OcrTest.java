@@ -229,6 +229,16 @@ public class OcrTest {
     }
 
     @Test
+    public void crops_withThreeCornersOnALine_areRefused() {
+        assertFails(ImageException.class, "three corners are on one line", new ThrowingRunnable() {
+            @Override
+            public void run() {
+                LineCrop.cut(PAGE, new Quad(10, 10, 50, 10, 50, 30, 50, 50));
+            }
+        });
+    }
+
+    @Test
     public void crops_outsideOfTheImage_repeatItsBorder() {
         Quad beyond = new Quad(700, 300, 760, 304, 758, 330, 698, 326);
         byte[] pixels = LineCrop.cut(PAGE, beyond).pixels().pixels();
