@@ -164,6 +164,7 @@ def test_recorded_networks_decide_the_same_on_every_board(path: Path) -> None:
     assert [counts.board for counts in result.boards] == list(BOARDS)
     int8 = result.bundle["precision"] == "int8"
     for counts in result.boards:
+        assert counts.same_text, counts.board
         for tensor in counts.agreement:
             if tensor.tensor.endswith(".input") or (int8 and tensor.tensor != "rec.output"):
                 assert tensor.different == 0, tensor
