@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     totals = {name: total_ms(parts) for name, parts in (("python", python), ("jvm", java))}
     document = {
         "command": "python android_demo/core/measure_own_parts.py "
-        f"--bundle bundles/{recorded.bundle.name} --image {shown(arguments.image)}",
+        f"--bundle bundles/{Path(arguments.bundle).name} --image {shown(arguments.image)}",
         "image": {"file": shown(arguments.image), "size": list(recorded.image.shape[1::-1])},
         "bundle": {"name": recorded.bundle.name, "version": recorded.bundle.version},
         "lines": len(recorded.vectors["recognition"]),
