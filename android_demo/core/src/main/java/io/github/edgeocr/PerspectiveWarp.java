@@ -91,7 +91,7 @@ final class PerspectiveWarp {
         for (int y = 0; y < height; y++) {
             place(toSource.matrix, y, image, columns, rows);
             int at = y * width * BgrImage.CHANNELS;
-            if (isInside(image, columns, rows, corners)) {
+            if (locate(image, columns, rows, corners)) {
                 resample(image.pixels(), image.width() * BgrImage.CHANNELS, corners, columns, rows,
                         made, at);
             } else {
@@ -134,15 +134,17 @@ final class PerspectiveWarp {
      * @param corners becomes the index of the upper left one for each place
      * @return whether all of them are inside of the image
      */
-    private static boolean isInside(BgrImage image, int[] columns, int[] rows, int[] corners) {
-        int outside = 0;
+    private static boolean locate(BgrImage image, int[] columns, int[] rows, int[] corners) {
+        int lastLeft = image.width() - TAPS;
+        int lastTop = image.height() - TAPS;
+        int room = 0; // Negative where there is none on any side of any place.
         for (int i = 0; i < corners.length; i++) {
             int left = (columns[i] >> STEP_BITS) - 1;
             int top = (rows[i] >> STEP_BITS) - 1;
             corners[i] = (top * image.width() + left) * BgrImage.CHANNELS;
-            outside |= left | top | image.width() - TAPS - left | image.height() - TAPS - top;
+            room |= left | top | lastLeft - left | lastTop - top;
         }
-        return outside >= 0;
+        return room >= 0;
     }
 
     /** Copies the pixels to be weighted, some of which lie outside of the image. */
@@ -164,7 +166,7 @@ final class PerspectiveWarp {
     }
 
     /**
-     * Makes a row of 4 x 4 pixels for each of it.
+     * Makes a row, each pixel of 4 x 4.
      *
      * @param stride from a row to the next in {@code source}
      * @param corners for each place the index of the upper left pixel in {@code source}
