@@ -16,6 +16,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from edgeocr.db_boxes import DbParameters, decode_boxes
 from edgeocr.images import load_image
@@ -41,12 +42,9 @@ def pixels_and_boxes(folder: Path) -> dict[str, Any]:
     note("load jpg", photo)
     note("load 16 bits", load_image(photo.astype(np.uint16) * 257 + 3))
     note("load transparent", load_image(np.dstack([page, photo[: page.shape[0], :, 0]])))
-    bytes_table, floats_table = (
-        input_table(
-            mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), channel_order=order, scale=scale
-        )
-        for order, scale in (("BGR", 1 / 50), ("RGB", None))
-    )
+    mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    bytes_table = input_table(mean=mean, std=std, channel_order="BGR", scale=1 / 50)
+    floats_table = input_table(mean=mean, std=std, channel_order="RGB", scale=None)
     for table in (bytes_table, floats_table):
         kind = table.values.dtype
         for height, width in SIDES:
@@ -72,11 +70,11 @@ def pixels_and_boxes(folder: Path) -> dict[str, Any]:
 
     # Text is dark: as a map of probabilities its blurred negative has kernels of all kinds.
     grey = cv2.cvtColor(page, cv2.COLOR_BGR2GRAY)
-    ink = cv2.blur(255 - grey, (13, 5))
+    ink = np.asarray(cv2.blur(255 - grey, (13, 5)), dtype=np.uint8)
     parameters = DbParameters(
         threshold=0.15, box_threshold=0.1, unclip_ratio=1.5, max_candidates=1000
     )
-    maps = {
+    maps: dict[str, tuple[NDArray[Any], float, int]] = {
         "int8": ((ink ^ 0x80).view(np.int8), 1 / 255, -128),
         "float32": ((ink / 255).astype(np.float32), 1.0, 0),
     }

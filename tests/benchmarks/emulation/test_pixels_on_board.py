@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from edgeocr_benchmarks.emulation import BOARDS, EmulatedBoard
 from edgeocr_benchmarks.emulation.counting import own_packages
@@ -33,7 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     image.save(folder / "page.png")
     exif = type(image.getexif())()
     exif[ORIENTATION] = 6
-    photo = image.rotate(3, fillcolor=(190, 160, 120)).transpose(2)
+    photo = image.rotate(3, fillcolor=(190, 160, 120)).transpose(Image.Transpose.ROTATE_90)
     photo.save(folder / "page.jpg", quality=80, exif=exif)
     return folder
 

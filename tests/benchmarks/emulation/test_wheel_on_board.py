@@ -13,6 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from edgeocr_benchmarks.emulation import BOARDS, EmulatedBoard, EmulationError, install_wheel
 
@@ -40,7 +41,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     It is larger than the detector's input, and its lines are higher than the recogniser's, so
     that pixels are resampled everywhere.
     """
-    pixels = np.full((360, 500, 3), 255, np.uint8)
+    pixels: NDArray[np.uint8] = np.full((360, 500, 3), 255, np.uint8)
     for top, degrees, rows in ((20, 0, (0, 1, 2, 3)), (180, 6, (3, 1, 0, 2))):
         line = np.full((32, 144, 3), (0, 0, 255), np.uint8)
         for place, row in enumerate(rows):
