@@ -97,7 +97,7 @@ def _width_instructions(
     return Plot(
         title=f"Instructions of {stage} by the width of its input",
         summary="Millions of instructions of the network, a line for every board.",
-        draw=lines(series, x_title="pixels wide", y_title="millions of instructions", whole_x=True),
+        draw=lines(series, x_title="pixels wide", y_title="millions of instructions"),
         legend=[(one.colour, one.label) for one in series],
     )
 
