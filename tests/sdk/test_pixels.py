@@ -43,7 +43,9 @@ def _bilinear(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.i
     )
     pixels, weight_x, weight_y = image.astype(np.int64), weight_x[:, None], weight_y[:, None, None]
     rows = pixels[:, first_x] * (256 - weight_x) + pixels[:, next_x] * weight_x
-    return (rows[first_y] * (256 - weight_y) + rows[next_y] * weight_y + (1 << 15)) >> 16
+    sums = rows[first_y] * (256 - weight_y) + rows[next_y] * weight_y
+    rounded: NDArray[np.int64] = (sums + (1 << 15)) >> 16
+    return rounded
 
 
 @given(
