@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgeocr.pixels import fit, input_table
+from edgeocr.pixels import RESIZING, fit, input_table
 from edgeocr_training.data.charset import read_charset
 from edgeocr_training.data.line_dataset import LinesConfig
 from edgeocr_training.data.sample import Sample
@@ -78,7 +78,7 @@ def test_longer_lines_are_squashed(write_lines: WriteLines) -> None:
         .sample(0, np.random.default_rng(0))
     )
     assert sample.arrays["width"] == 320
-    squashed = cv2.resize(picture(20, 600), (320, 32))
+    squashed = cv2.resize(picture(20, 600), (320, 32), interpolation=RESIZING)
     np.testing.assert_array_equal(sample.arrays["image"], squashed)
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edgeocr.errors import ImageError
 from edgeocr.images import load_image
-from edgeocr.pixels import TALL_LINE
+from edgeocr.pixels import RESIZING, TALL_LINE
 from edgeocr_training.data.lines import LabelledLine
 from edgeocr_training.errors import SampleError
 
@@ -58,7 +58,7 @@ def at_working_height(
     """
     rows, columns = line_HW3.shape[:2]
     most = WORKING_HEIGHT * height
-    way = (cv2.INTER_AREA, cv2.INTER_LINEAR)[rng.integers(2)]
+    way = (cv2.INTER_AREA, RESIZING)[rng.integers(2)]
     if rows <= most:
         return line_HW3
     size = (max(1, round(columns * most / rows)), most)
@@ -71,7 +71,7 @@ def resized(line_HW3: NDArray[np.uint8], *, height: int, width: int) -> NDArray[
     # Up to the next whole pixel; the hair stands for the division's rounding.
     needed = max(1, math.ceil(height * columns / rows - 1e-6))
     size = (min(width, needed), height)
-    return np.asarray(cv2.resize(line_HW3, size, interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
+    return np.asarray(cv2.resize(line_HW3, size, interpolation=RESIZING), dtype=np.uint8)
 
 
 def padded(line_HW3: NDArray[np.uint8], *, width: int) -> NDArray[np.uint8]:
