@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeocr.geometry import min_area_quad, unclip_polygon
+from edgeocr.rectangles import min_area_rectangle
 
 # Shorter sides in map pixels: of a kernel, and of the box grown from it.
 _MIN_KERNEL_SIDE: Final = 3
@@ -101,10 +102,10 @@ def _decode_quad(
     zero_point: int,
     parameters: DbParameters,
 ) -> DetectedBox | None:
-    rectangle = cv2.minAreaRect(contour_N2)
-    if min(rectangle[1]) < _MIN_KERNEL_SIDE:
+    rectangle = min_area_rectangle(contour_N2)
+    if rectangle.shorter_side < _MIN_KERNEL_SIDE:
         return None
-    kernel = np.asarray(cv2.boxPoints(rectangle), dtype=np.float32)
+    kernel = rectangle.corners
     region = contour_N2 if parameters.score_mode == "slow" else kernel
     score = (_mean_inside(map_HW, region) - zero_point) * scale
     if score < parameters.box_threshold:

@@ -11,10 +11,11 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, Literal
 
-import cv2
 import numpy as np
 import pyclipper
 from numpy.typing import NDArray
+
+from edgeocr.rectangles import min_area_rectangle
 
 Points = NDArray[np.floating[Any]] | NDArray[np.integer[Any]]
 
@@ -74,12 +75,8 @@ def min_area_quad(points_N2: Points) -> tuple[NDArray[np.float32], float]:
     Returns:
         Its corners as from :func:`order_clockwise`, and its shorter side in pixels.
     """
-    points: NDArray[Any] = np.ascontiguousarray(points_N2)
-    if points.dtype != np.int32:
-        points = points.astype(np.float32)
-    rectangle = cv2.minAreaRect(points)
-    corners = np.asarray(cv2.boxPoints(rectangle), dtype=np.float32)
-    return order_clockwise(corners), float(min(rectangle[1]))
+    rectangle = min_area_rectangle(points_N2)
+    return order_clockwise(rectangle.corners), rectangle.shorter_side
 
 
 def quad_size(quad_42: Points) -> tuple[float, float]:

@@ -220,7 +220,9 @@ def crop_line(
         along_x, along_y, origin = to_image.T
         to_image = np.stack([along_y, -along_x, along_x * (width - 1) + origin], axis=1)
         width, height = height, width
-    pixels = _warp(image_BGR, to_image, width, height)
+    pixels = _copied(image_BGR, to_image, width, height)
+    if pixels is None:
+        pixels = _warp(image_BGR, to_image, width, height)
     return LineCrop(pixels=pixels, to_image=to_image, turned=turned)
 
 
@@ -249,6 +251,31 @@ def _rectangle_to_quad(quad_42: Points, width: int, height: int) -> NDArray[np.f
         ]
     )
     return np.divide(of_unit_square, [width, height, 1.0])
+
+
+def _copied(
+    image_BGR: NDArray[np.uint8], to_image_33: NDArray[np.float64], width: int, height: int
+) -> NDArray[np.uint8] | None:
+    """What ``_warp`` does where every place is a pixel of the image, as with upright boxes.
+
+    Returns:
+        (height, width, 3) uint8; None where there are other places.
+    """
+    if not np.array_equal(to_image_33, np.rint(to_image_33)) or to_image_33[2, :2].any():
+        return None
+    steps: NDArray[np.int64] = to_image_33[:2].astype(np.int64)
+    last = steps[:, :2] * (width - 1, height - 1)
+    first = steps[:, 2] + np.minimum(last, 0).sum(axis=1)
+    farthest = steps[:, 2] + np.maximum(last, 0).sum(axis=1)
+    image_height, image_width = image_BGR.shape[:2]
+    if (first < 0).any() or (farthest >= (image_width, image_height)).any():
+        return None
+    column, row = steps[:, 2].tolist()
+    row_bytes, column_bytes, channel_bytes = image_BGR.strides
+    right, down = ((steps[0] * column_bytes + steps[1] * row_bytes)[:2]).tolist()
+    return np.lib.stride_tricks.as_strided(
+        image_BGR[row:, column:], (height, width, 3), (down, right, channel_bytes), writeable=False
+    ).copy()
 
 
 def _warp(

