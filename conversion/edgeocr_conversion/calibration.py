@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -40,6 +40,10 @@ from edgeocr_conversion.sources import (
 )
 
 RENDERED_PAGES: Final = 48
+FURTHER_HELD_OUT: Final = 24
+"""Rendered pages that are held out besides every fourth of those. The loss of H-mean of a detector
+that loses nothing on 204 pages has a standard deviation of 0.45 points over draws of 12 of them:
+by 12 pages alone a good conversion is refused now and then. With 36 it has 0.26."""
 FOLDER_LIMIT: Final = 96
 """Images taken of a folder that has more, evenly over the sorted paths."""
 HELD_OUT_EVERY: Final = 4
@@ -93,6 +97,7 @@ def rendered_set(
     charset: Sequence[str],
     *,
     pages: int = RENDERED_PAGES,
+    further_held_out: int = FURTHER_HELD_OUT,
     models: Path | None = None,
     progress: Progress = no_progress,
 ) -> CalibrationSet:
@@ -104,7 +109,8 @@ def rendered_set(
 
     Args:
         charset: of the recogniser; characters that it does not know are not rendered.
-        pages: how many in all.
+        pages: how many; every fourth is held out.
+        further_held_out: pages besides, all of them held out.
         models: folder of the user in which packaged files are looked for first.
         progress: told of every page.
     """
@@ -118,10 +124,10 @@ def rendered_set(
     def step() -> None:
         nonlocal done
         done += 1
-        progress("Rendering pages", done, pages)
+        progress("Rendering pages", done, pages + further_held_out)
 
     images = render_pages(
-        pages,
+        pages + further_held_out,
         seed=_SEED,
         typefaces=typefaces,
         pictures=pictures,
@@ -129,7 +135,8 @@ def rendered_set(
         progress=step,
     )
     fonts = ["Pillow's default"] + [path.name for path in (*typefaces.latin, *typefaces.chinese)]
-    return _split("rendered", images, {"photographs": len(pictures), "fonts": fonts})
+    split = _split("rendered", images[:pages], {"photographs": len(pictures), "fonts": fonts})
+    return replace(split, held_out=(*split.held_out, *images[pages:]))
 
 
 def _packaged(

@@ -40,7 +40,7 @@ def min_area_rectangle(points_N2: NDArray[Any]) -> Rectangle:
         points_N2: at least one; int32, or floats, which are taken as float32.
     """
     whole = points_N2.dtype == np.int32
-    points = np.ascontiguousarray(points_N2, dtype=np.int32 if whole else np.float32)
+    points: NDArray[Any] = np.ascontiguousarray(points_N2, dtype=np.int32 if whole else np.float32)
     hull = cv2.convexHull(points).reshape(-1, 2).astype(np.int64 if whole else np.float64)
     directions = _directions(hull.tolist())
     count = len(directions)

@@ -112,8 +112,10 @@ def test_rendered_pages_need_nothing_from_outside(
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     steps = []
     charset = [chr(code) for code in range(33, 127)]
-    rendered = rendered_set(charset, pages=4, progress=lambda *step: steps.append(step))
-    assert (len(rendered.images), len(rendered.held_out)) == (3, 1)
-    assert [done for _, done, _ in steps] == [1, 2, 3, 4]
+    rendered = rendered_set(
+        charset, pages=4, further_held_out=2, progress=lambda *step: steps.append(step)
+    )
+    assert (len(rendered.images), len(rendered.held_out)) == (3, 3)
+    assert [(done, of) for _, done, of in steps] == [(done, 6) for done in range(1, 7)]
     assert rendered.record()["photographs"] == 0
     assert "without photographs" in capsys.readouterr().err

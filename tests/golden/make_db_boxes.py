@@ -22,8 +22,8 @@ from rapidocr_onnxruntime.ch_ppocr_det.utils import (  # type: ignore[import-not
 
 FOLDER = Path(__file__).resolve().parent
 # No box of these maps hangs on the last bit of a rectangle, which OpenCV computes in single
-# precision: in 5.0 the right edge of an upright box may lie at 83.99999, and PP-OCR cuts that to 83.
-# Of a hundred such maps 44 have no such box; of all their boxes 95.4 % are the same.
+# precision: in 5.0 the right edge of an upright box may lie at 83.99999, and PP-OCR cuts that to
+# 83. Of a hundred such maps 44 have no such box; of all their boxes 95.4 % are the same.
 SEEDS = (0, 2, 7)
 
 

@@ -190,6 +190,32 @@ def test_crop_of_an_upright_rectangle_is_the_rectangle(size: tuple[int, int]) ->
     np.testing.assert_array_equal(crop.pixels, expected)
 
 
+@given(
+    left=st.integers(-60, 330),
+    top=st.integers(-60, 250),
+    width=st.integers(1, 90),
+    height=st.integers(1, 90),
+    quarters=st.integers(0, 3),
+    turned=st.booleans(),
+)
+def test_crop_of_whole_pixels_copies_them(
+    left: int, top: int, width: int, height: int, quarters: int, turned: bool
+) -> None:
+    """On its feet, its side or its head; outside of the image its border is repeated."""
+    image = _noise()
+    quad = np.roll(_quad(left, top, width, height), -quarters, axis=0)
+    x, y = left + np.arange(width), top + np.arange(height)
+    if quarters in (1, 2):  # the corner at which the text begins is not one of its pixels
+        x = x + 1
+    if quarters in (2, 3):
+        y = y + 1
+    shown = image[
+        np.clip(y, 0, image.shape[0] - 1)[:, None], np.clip(x, 0, image.shape[1] - 1)[None]
+    ]
+    crop = crop_line(image, quad, turned=turned)
+    np.testing.assert_array_equal(crop.pixels, np.rot90(shown, quarters + turned))
+
+
 def _keys_weights(part: NDArray[np.float64]) -> NDArray[np.float64]:
     """Weights of the four pixels around a place, R. Keys (1981) with OpenCV's a of -0.75."""
     a = -0.75

@@ -1,4 +1,4 @@
-"""Parity: pixels and crops are the same bytes on every processor, boxes the same pixels."""
+"""Parity: pixels, crops and boxes are the same on every processor."""
 
 from __future__ import annotations
 
@@ -74,17 +74,12 @@ def test_pixels_and_crops_are_the_same_bytes(
 
 
 @pytest.mark.parametrize("name", BOARDS)
-def test_boxes_are_the_same_to_a_pixel(
+def test_boxes_are_the_same_to_the_last_bit(
     expected: Any, found: Callable[[str], Any], name: str
 ) -> None:
-    """OpenCV's minAreaRect multiplies and adds in one step on aarch64: last bits differ. Where a
-    corner lies on a pixel, or half-way between two, PP-OCR's cutting and rounding makes one of it.
-    """
     for kind, boxes in expected["boxes"].items():
+        assert len(boxes) > 5
         here, there = np.array(boxes), np.array(found(name)["boxes"][kind])
-        assert len(here) > 5
-        assert here.shape == there.shape
-        assert np.abs(there[:, :8] - here[:, :8]).max() <= 1
-        # A pixel row more or less of some ten below a kernel.
-        np.testing.assert_allclose(there[:, 8], here[:, 8], atol=0.02)
-        assert (np.abs(there - here).max(axis=1) < 1e-3).mean() > 0.8, "hardly any box is the same"
+        np.testing.assert_array_equal(there[:, :8], here[:, :8])
+        # A score is the mean of a map; floats are summed in another order elsewhere.
+        np.testing.assert_allclose(there[:, 8], here[:, 8], atol=1e-6 if kind == "float32" else 0)

@@ -1,4 +1,4 @@
-"""Records what OpenCV and Clipper make of random input, for the JVM pipeline's own versions.
+"""Records what OpenCV, Clipper and the SDK make of random input, for the JVM's own versions.
 
     python tests/golden/jvm/make_primitives.py
 
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from edgeocr.geometry import min_area_quad, unclip_polygon
 from edgeocr.pixels import RESIZING, crop_line
 from edgeocr.reading_order import reading_order
+from edgeocr.rectangles import min_area_rectangle
 
 TARGET: Final = Path(__file__).with_name("primitives.json")
 
@@ -107,15 +108,13 @@ def rectangles() -> list[dict[str, Any]]:
     cases = []
     for points in sets:
         points = points.astype(np.int32)
-        rectangle = cv2.minAreaRect(points)
-        quad, short = min_area_quad(points)
-        corners = np.asarray(cv2.boxPoints(rectangle), np.float32)
+        rectangle = min_area_rectangle(points)
         cases.append(
             {
                 "points": points.ravel().tolist(),
-                "corners": [float(value) for value in corners.ravel()],
-                "quad": [float(value) for value in quad.ravel()],
-                "short_side": short,
+                "corners": rectangle.corners.ravel().tolist(),
+                "quad": min_area_quad(points)[0].ravel().tolist(),
+                "short_side": rectangle.shorter_side,
             }
         )
     return cases

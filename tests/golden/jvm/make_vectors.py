@@ -7,8 +7,6 @@ makes of it. Models may not be committed, their outputs on our own pictures may.
 compactly: of every CTC step the likeliest few classes, and of the charset what is used; the SDK
 decodes the very same reduced outputs, so that both decode alike. Inputs and crops are stored as
 SHA-256: the JVM's are equal to the last bit.
-(OpenCV adds the pixels of slanted crops by fused multiply-adds, which every aarch64 has and x86-64
-with AVX2; an older processor may round one value in a hundred thousand to the next grey level.)
 """
 
 from __future__ import annotations

@@ -80,7 +80,7 @@ final class DbBoxes {
             return null;
         }
         boolean slow = parameters.scoreMode == ScoreMode.SLOW;
-        double score = map.meanInside(slow ? asFloats(contour) : kernel.corners);
+        double score = map.meanInside(slow ? asDoubles(contour) : kernel.corners);
         if (score < parameters.boxThreshold) {
             return null;
         }
@@ -95,8 +95,8 @@ final class DbBoxes {
         return new Box(box.clockwise(), Math.min(Math.max(score, 0), 1));
     }
 
-    private static float[] asFloats(int[] points) {
-        float[] converted = new float[points.length];
+    private static double[] asDoubles(int[] points) {
+        double[] converted = new double[points.length];
         for (int i = 0; i < points.length; i++) {
             converted[i] = points[i];
         }

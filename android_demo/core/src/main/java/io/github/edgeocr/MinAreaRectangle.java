@@ -3,19 +3,24 @@ package io.github.edgeocr;
 import java.util.Arrays;
 
 /**
- * The rectangle of least area around points, by rotating calipers (G. Toussaint, 1983).
+ * The rectangle of least area around points, exactly.
  *
- * <p>One side of it lies on an edge of the convex hull. The arithmetic is that of OpenCV's {@code
- * minAreaRect} and {@code boxPoints}, in single precision and in the same order: of rectangles that
- * are equally small the same one is found, and corners fall on the same side of a whole pixel.
+ * <p>One side of it lies on an edge of the convex hull (Freeman and Shapira 1975, Determining the
+ * minimum-area encasing rectangle for an arbitrary closed curve). The points are whole, so the hull,
+ * its edges and all products with them are whole numbers; a corner is the quotient of two, rounded
+ * once. Of equally small rectangles it is the most upright, and of two that lean to either side the
+ * one that falls to the right.
  */
 final class MinAreaRectangle {
-    /** x and y of the four corners in turn, in order around the rectangle. */
-    final float[] corners;
-    /** In pixels. */
-    final float shorterSide;
+    /**
+     * x and y of the four corners in turn, clockwise as seen on the screen, from the left end of the
+     * side that is upper and nearest to horizontal.
+     */
+    final double[] corners;
+    /** In pixels; 0 around points on one line. */
+    final double shorterSide;
 
-    private MinAreaRectangle(float[] corners, float shorterSide) {
+    private MinAreaRectangle(double[] corners, double shorterSide) {
         this.corners = corners;
         this.shorterSide = shorterSide;
     }
@@ -26,14 +31,87 @@ final class MinAreaRectangle {
      */
     static MinAreaRectangle around(int[] points, int count) {
         long[] hull = convexHull(points, count);
-        if (hull.length > 2) {
-            return byCalipers(hull);
+        Candidate best = null;
+        for (int i = 0; i < hull.length; i++) {
+            long start = hull[i];
+            long end = hull[(i + 1) % hull.length];
+            Candidate candidate = Candidate.along(x(end) - x(start), y(end) - y(start), hull);
+            if (best == null || candidate.isBetterThan(best)) {
+                best = candidate;
+            }
         }
-        float x0 = x(hull[0]);
-        float y0 = y(hull[0]);
-        float x1 = x(hull[hull.length - 1]);
-        float y1 = y(hull[hull.length - 1]);
-        return new MinAreaRectangle(new float[] {x0, y0, x1, y1, x1, y1, x0, y0}, 0);
+        return best.rectangle();
+    }
+
+    /** The rectangle around a hull whose sides have a given direction. */
+    private static final class Candidate {
+        private final long dx;
+        private final long dy;
+        private final long square;
+        // In units of the direction's length: along it, and across it, downwards.
+        private long left = Long.MAX_VALUE;
+        private long right = Long.MIN_VALUE;
+        private long top = Long.MAX_VALUE;
+        private long bottom = Long.MIN_VALUE;
+
+        private Candidate(long dx, long dy, long[] hull) {
+            this.dx = dx;
+            this.dy = dy;
+            square = dx * dx + dy * dy;
+            for (long point : hull) {
+                long along = dx * x(point) + dy * y(point);
+                long across = dx * y(point) - dy * x(point);
+                left = Math.min(left, along);
+                right = Math.max(right, along);
+                top = Math.min(top, across);
+                bottom = Math.max(bottom, across);
+            }
+        }
+
+        /** With the side nearest to horizontal for its direction; upright along no edge at all. */
+        static Candidate along(long dx, long dy, long[] hull) {
+            boolean flat = Math.abs(dy) < Math.abs(dx) || dy == dx;
+            long x = flat ? dx : dy;
+            long y = flat ? dy : -dx;
+            return x == 0 ? new Candidate(1, 0, hull)
+                    : x > 0 ? new Candidate(x, y, hull) : new Candidate(-x, -y, hull);
+        }
+
+        boolean isBetterThan(Candidate other) {
+            int byArea = Double.compare(area(), other.area());
+            if (byArea != 0) {
+                return byArea < 0;
+            }
+            int bySlope = Double.compare(Math.abs(slope()), Math.abs(other.slope()));
+            return bySlope != 0 ? bySlope < 0 : slope() > other.slope();
+        }
+
+        private double area() {
+            return (double) ((right - left) * (bottom - top)) / square;
+        }
+
+        private double slope() {
+            return (double) dy / dx;
+        }
+
+        MinAreaRectangle rectangle() {
+            double[] corners = {
+                cornerX(left, top), cornerY(left, top),
+                cornerX(right, top), cornerY(right, top),
+                cornerX(right, bottom), cornerY(right, bottom),
+                cornerX(left, bottom), cornerY(left, bottom)
+            };
+            double shorter = Math.min(right - left, bottom - top) / Math.sqrt(square);
+            return new MinAreaRectangle(corners, shorter);
+        }
+
+        private double cornerX(long along, long across) {
+            return (double) (along * dx - across * dy) / square;
+        }
+
+        private double cornerY(long along, long across) {
+            return (double) (along * dy + across * dx) / square;
+        }
     }
 
     /**
@@ -45,74 +123,50 @@ final class MinAreaRectangle {
      * on its corner) the text is taken to fall to the right.
      */
     float[] clockwise() {
-        double middleX = 0;
-        double middleY = 0;
         double farthest = 0;
-        for (int i = 0; i < 4; i++) {
-            middleX += corners[2 * i] / 4.0;
-            middleY += corners[2 * i + 1] / 4.0;
-            farthest = Math.max(farthest, Math.abs(corners[2 * i]));
-        }
-        // Corners stand around the middle already; only their sense is not known.
-        double turn =
-                (corners[0] - middleX) * (corners[3] - middleY)
-                        - (corners[1] - middleY) * (corners[2] - middleX);
-        int step = turn >= 0 ? 1 : 3;
         double leftmost = Double.POSITIVE_INFINITY;
         for (int corner = 0; corner < 4; corner++) {
-            leftmost = Math.min(leftmost, leftEdge(corner, step));
+            farthest = Math.max(farthest, Math.abs(corners[2 * corner]));
+            leftmost = Math.min(leftmost, leftEdge(corner));
         }
         double tie = leftmost + 1e-6 * (1 + farthest);
         int first = -1;
         for (int corner = 0; corner < 4; corner++) {
             boolean higher = first < 0 || corners[2 * corner + 1] < corners[2 * first + 1];
-            if (leftEdge(corner, step) <= tie && higher) {
+            if (leftEdge(corner) <= tie && higher) {
                 first = corner;
             }
         }
         float[] ordered = new float[8];
-        for (int i = 0; i < 4; i++) {
-            int corner = (first + i * step) % 4;
-            ordered[2 * i] = corners[2 * corner];
-            ordered[2 * i + 1] = corners[2 * corner + 1];
+        for (int i = 0; i < ordered.length; i++) {
+            ordered[i] = (float) corners[(2 * first + i) % 8];
         }
         return ordered;
     }
 
     /** Twice the middle x of the edge of which a corner is the upper end. */
-    private double leftEdge(int corner, int step) {
-        int before = (corner + 4 - step) % 4;
-        return (double) corners[2 * corner] + corners[2 * before];
+    private double leftEdge(int corner) {
+        return corners[2 * corner] + corners[(2 * corner + 6) % 8];
     }
 
-    // A point as one number, x before y before its place among the points, so that points sort as
-    // numbers do: 20 bits, 20 bits and 24 bits.
-    private static final int INDEX_BITS = 24;
-    private static final int COORDINATE_BITS = 20;
-    private static final int COORDINATE_OFFSET = 1 << COORDINATE_BITS - 1;
-
-    private static long packed(int x, int y, int index) {
-        long row = y + COORDINATE_OFFSET;
-        return (long) x << COORDINATE_BITS + INDEX_BITS | row << INDEX_BITS | index;
+    // A point as one number, x before y, so that points sort as numbers do.
+    private static long packed(int x, int y) {
+        return (long) x << Integer.SIZE | y & 0xFFFFFFFFL ^ 0x80000000L;
     }
 
     private static int x(long point) {
-        return (int) (point >> COORDINATE_BITS + INDEX_BITS);
+        return (int) (point >> Integer.SIZE);
     }
 
     private static int y(long point) {
-        return ((int) (point >> INDEX_BITS) & (1 << COORDINATE_BITS) - 1) - COORDINATE_OFFSET;
-    }
-
-    private static int index(long point) {
-        return (int) point & (1 << INDEX_BITS) - 1;
+        return (int) point ^ 0x80000000;
     }
 
     /** Corners of the convex hull, none of them on an edge: A. M. Andrew's chains (1979). */
     private static long[] convexHull(int[] points, int count) {
         long[] sorted = new long[count];
         for (int i = 0; i < count; i++) {
-            sorted[i] = packed(points[2 * i], points[2 * i + 1], i);
+            sorted[i] = packed(points[2 * i], points[2 * i + 1]);
         }
         Arrays.sort(sorted);
         long[] hull = new long[2 * count + 1];
@@ -126,33 +180,11 @@ final class MinAreaRectangle {
             size = extend(hull, second, size, sorted[i]);
         }
         // The last point closes the outline: it is the first one again.
-        return inOrder(Arrays.copyOf(hull, Math.max(size - 1, 1)), second);
-    }
-
-    /**
-     * The hull from where OpenCV begins it: where the points follow each other around it, forwards
-     * or backwards, at the one that begins their order, and else at the rightmost. Of equally small
-     * rectangles another one may be found from elsewhere.
-     */
-    private static long[] inOrder(long[] hull, int rightmost) {
-        int falls = 0;
-        int least = 0;
-        int largest = 0;
-        for (int i = 0; i < hull.length; i++) {
-            falls += index(hull[i]) > index(hull[(i + 1) % hull.length]) ? 1 : 0;
-            least = index(hull[i]) < index(hull[least]) ? i : least;
-            largest = index(hull[i]) > index(hull[largest]) ? i : largest;
-        }
-        int first = falls == 1 ? least : falls == hull.length - 1 ? largest : rightmost;
-        long[] ordered = new long[hull.length];
-        for (int i = 0; i < hull.length; i++) {
-            ordered[i] = hull[(first + i) % hull.length];
-        }
-        return ordered;
+        return Arrays.copyOf(hull, Math.max(size - 1, 1));
     }
 
     private static int extend(long[] hull, int begin, int size, long point) {
-        if (size > begin && hull[size - 1] >> INDEX_BITS == point >> INDEX_BITS) {
+        if (size > begin && hull[size - 1] == point) {
             return size;
         }
         while (size >= begin + 2 && !turns(hull[size - 2], hull[size - 1], point)) {
@@ -164,135 +196,5 @@ final class MinAreaRectangle {
 
     private static boolean turns(long a, long b, long c) {
         return (long) (x(b) - x(a)) * (y(c) - y(a)) - (long) (y(b) - y(a)) * (x(c) - x(a)) > 0;
-    }
-
-    private static MinAreaRectangle byCalipers(long[] hull) {
-        int count = hull.length;
-        float[] xs = new float[count];
-        float[] ys = new float[count];
-        for (int i = 0; i < count; i++) {
-            xs[i] = x(hull[i]);
-            ys[i] = y(hull[i]);
-        }
-        float[] edgeX = new float[count];
-        float[] edgeY = new float[count];
-        float[] inverse = new float[count];
-        int left = 0;
-        int right = 0;
-        int top = 0;
-        int bottom = 0;
-        for (int i = 0; i < count; i++) {
-            int next = (i + 1) % count;
-            double dx = xs[next] - xs[i];
-            double dy = ys[next] - ys[i];
-            edgeX[i] = (float) dx;
-            edgeY[i] = (float) dy;
-            inverse[i] = (float) (1 / Math.sqrt(dx * dx + dy * dy));
-            left = xs[i] < xs[left] ? i : left;
-            right = xs[i] > xs[right] ? i : right;
-            top = ys[i] > ys[top] ? i : top;
-            bottom = ys[i] < ys[bottom] ? i : bottom;
-        }
-        // Where the four sides of the rectangle touch the hull, and the direction of the first.
-        int[] touch = {bottom, right, top, left};
-        float baseX = 1;
-        float baseY = 0;
-        float leastArea = Float.MAX_VALUE;
-        float bestX = 1;
-        float bestY = 0;
-        float bestWidth = 0;
-        float bestHeight = 0;
-        int bestLeft = 0;
-        int bestBottom = 0;
-        for (int k = 0; k < count; k++) {
-            // The side whose next edge makes the smallest angle with it is laid on that edge.
-            int side = 0;
-            float mainX = turnedX(0, edgeX[touch[0]], edgeY[touch[0]]);
-            float mainY = turnedY(0, edgeX[touch[0]], edgeY[touch[0]]);
-            for (int other = 1; other < 4; other++) {
-                float turnedX = turnedX(other, edgeX[touch[other]], edgeY[touch[other]]);
-                float turnedY = turnedY(other, edgeX[touch[other]], edgeY[touch[other]]);
-                if (turnedY * mainX + -turnedX * mainY < 0) {
-                    side = other;
-                    mainX = turnedX;
-                    mainY = turnedY;
-                }
-            }
-            int edge = touch[side];
-            float leadX = edgeX[edge] * inverse[edge];
-            float leadY = edgeY[edge] * inverse[edge];
-            baseX = turnedX(side, leadX, leadY);
-            baseY = turnedY(side, leadX, leadY);
-            touch[side] = (edge + 1) % count;
-
-            float acrossX = xs[touch[1]] - xs[touch[3]];
-            float acrossY = ys[touch[1]] - ys[touch[3]];
-            float width = acrossX * baseX + acrossY * baseY;
-            float upX = xs[touch[2]] - xs[touch[0]];
-            float upY = ys[touch[2]] - ys[touch[0]];
-            float height = -upX * baseY + upY * baseX;
-            float area = width * height;
-            if (area <= leastArea) {
-                leastArea = area;
-                bestX = baseX;
-                bestY = baseY;
-                bestWidth = width;
-                bestHeight = height;
-                bestLeft = touch[3];
-                bestBottom = touch[0];
-            }
-        }
-        // The corner where the left and the bottom side meet, by Cramer's rule.
-        float onLeft = bestX * xs[bestLeft] + ys[bestLeft] * bestY;
-        float onBottom = -bestY * xs[bestBottom] + ys[bestBottom] * bestX;
-        float inverseDeterminant = 1f / (bestX * bestX - -bestY * bestY);
-        float cornerX = (onLeft * bestX - onBottom * bestY) * inverseDeterminant;
-        float cornerY = (bestX * onBottom - -bestY * onLeft) * inverseDeterminant;
-        return fromCorner(
-                cornerX, cornerY, bestX * bestWidth, bestY * bestWidth, -bestY * bestHeight,
-                bestX * bestHeight);
-    }
-
-    /** A vector turned back by {@code quarters} of a full turn. */
-    private static float turnedX(int quarters, float x, float y) {
-        return quarters == 0 ? x : quarters == 1 ? y : quarters == 2 ? -x : -y;
-    }
-
-    private static float turnedY(int quarters, float x, float y) {
-        return quarters == 0 ? y : quarters == 1 ? -x : quarters == 2 ? -y : x;
-    }
-
-    /** By middle, size and an angle in [-90, 0) degrees, as OpenCV 5 hands a rectangle on. */
-    private static MinAreaRectangle fromCorner(
-            float cornerX, float cornerY, float alongX, float alongY, float upX, float upY) {
-        float middleX = cornerX + (alongX + upX) * 0.5f;
-        float middleY = cornerY + (alongY + upY) * 0.5f;
-        float width = length(alongX, alongY);
-        float height = length(upX, upY);
-        double degrees = Math.atan2(alongY, alongX) * 180 / Math.PI;
-        while (degrees >= 0) {
-            degrees -= 90;
-            float swapped = width;
-            width = height;
-            height = swapped;
-        }
-        double angle = (float) degrees * Math.PI / 180;
-        float halfCosine = (float) Math.cos(angle) * 0.5f;
-        float halfSine = (float) Math.sin(angle) * 0.5f;
-        float[] corners = {
-            middleX - halfSine * height - halfCosine * width,
-            middleY + halfCosine * height - halfSine * width,
-            middleX + halfSine * height - halfCosine * width,
-            middleY - halfCosine * height - halfSine * width,
-            middleX + halfSine * height + halfCosine * width,
-            middleY - halfCosine * height + halfSine * width,
-            middleX - halfSine * height + halfCosine * width,
-            middleY + halfCosine * height + halfSine * width
-        };
-        return new MinAreaRectangle(corners, Math.min(width, height));
-    }
-
-    private static float length(float x, float y) {
-        return (float) Math.sqrt((double) x * x + (double) y * y);
     }
 }

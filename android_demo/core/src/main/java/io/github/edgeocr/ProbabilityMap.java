@@ -127,11 +127,11 @@ final class ProbabilityMap {
      *
      * @param corners x and y in turn, map pixels; may reach over the edges
      */
-    double meanInside(float[] corners) {
-        float left = Float.POSITIVE_INFINITY;
-        float top = Float.POSITIVE_INFINITY;
-        float right = Float.NEGATIVE_INFINITY;
-        float bottom = Float.NEGATIVE_INFINITY;
+    double meanInside(double[] corners) {
+        double left = Double.POSITIVE_INFINITY;
+        double top = Double.POSITIVE_INFINITY;
+        double right = Double.NEGATIVE_INFINITY;
+        double bottom = Double.NEGATIVE_INFINITY;
         for (int i = 0; i < corners.length; i += 2) {
             left = Math.min(left, corners[i]);
             right = Math.max(right, corners[i]);

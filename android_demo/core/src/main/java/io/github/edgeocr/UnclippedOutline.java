@@ -27,7 +27,7 @@ final class UnclippedOutline {
      * @return x and y of the outline's points in turn, clockwise; empty where the rectangle is too
      *     thin
      */
-    static int[] of(float[] corners, double ratio) {
+    static int[] of(double[] corners, double ratio) {
         double twiceArea = 0;
         double perimeter = 0;
         for (int i = 0; i < CORNERS; i++) {
@@ -62,7 +62,7 @@ final class UnclippedOutline {
         return ordered;
     }
 
-    private void grow(float[] corners, double distance) {
+    private void grow(double[] corners, double distance) {
         long[] xs = new long[CORNERS];
         long[] ys = new long[CORNERS];
         int count = 0;

@@ -106,6 +106,14 @@ final class Golden {
         return values;
     }
 
+    double[] doubles() {
+        double[] values = new double[size()];
+        for (int i = 0; i < values.length; i++) {
+            values[i] = get(i).number();
+        }
+        return values;
+    }
+
     /** A list of numbers, or of lists of them, one behind the other. */
     float[] floats() {
         float[] values = new float[0];

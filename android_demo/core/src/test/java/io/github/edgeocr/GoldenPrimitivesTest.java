@@ -77,9 +77,9 @@ public class GoldenPrimitivesTest {
         for (Golden expected : VECTORS.get("rectangles").items()) {
             int[] points = expected.get("points").wholes();
             MinAreaRectangle rectangle = MinAreaRectangle.around(points, points.length / 2);
-            assertArrayEquals(expected.get("corners").floats(), rectangle.corners, 0);
+            assertArrayEquals(expected.get("corners").doubles(), rectangle.corners, 0);
             assertArrayEquals(expected.get("quad").floats(), rectangle.clockwise(), 0);
-            assertEquals((float) expected.get("short_side").number(), rectangle.shorterSide, 0);
+            assertEquals(expected.get("short_side").number(), rectangle.shorterSide, 0);
         }
     }
 
@@ -102,7 +102,7 @@ public class GoldenPrimitivesTest {
     public void outlines_areGrownTheSame() {
         for (Golden expected : VECTORS.get("unclips").items()) {
             int[] grown = UnclippedOutline.of(
-                    expected.get("corners").floats(), expected.get("ratio").number());
+                    expected.get("corners").doubles(), expected.get("ratio").number());
             float[] quad = grown.length == 0
                     ? new float[0]
                     : MinAreaRectangle.around(grown, grown.length / 2).clockwise();

@@ -69,11 +69,11 @@ public class PipelinePropertiesTest {
     @Test
     public void unclippedOutline_liesAroundTheRectangleByItsDistance() {
         for (int round = 0; round < 300; round++) {
-            float x = random.nextInt(400);
-            float y = random.nextInt(400);
-            float width = 3 + random.nextInt(200);
-            float height = 3 + random.nextInt(40);
-            float[] corners = {x, y, x + width, y, x + width, y + height, x, y + height};
+            double x = random.nextInt(400);
+            double y = random.nextInt(400);
+            double width = 3 + random.nextInt(200);
+            double height = 3 + random.nextInt(40);
+            double[] corners = {x, y, x + width, y, x + width, y + height, x, y + height};
             double ratio = 0.2 + 3 * random.nextDouble();
             double distance = width * height * ratio / (2 * (width + height));
             int[] grown = UnclippedOutline.of(corners, ratio);
