@@ -17,8 +17,8 @@ from typing import Final
 from edgeocr_training.compression.quantization.activation_quantizer import QuantizationConfig
 from edgeocr_training.recipe import Recipe, ScheduleConfig
 from edgeocr_training.recipes import RecipeFunction
-from edgeocr_training.recipes.classification import cls
-from edgeocr_training.recipes.detection import det_lines, det_lines_edge
+from edgeocr_training.recipes.classification import cls, cls_cpu
+from edgeocr_training.recipes.detection import det_lines, det_lines_cpu, det_lines_edge
 from edgeocr_training.recipes.recognition import rec_ch_conv, rec_ch_edge, rec_en_edge
 from edgeocr_training.tasks.quantized import QuantizedTaskConfig
 
@@ -63,7 +63,9 @@ def _quantized(
 
 _FLOAT: Final[dict[str, tuple[RecipeFunction, int, int]]] = {
     "cls": (cls, 4, 1),
+    "cls_cpu": (cls_cpu, 2, 1),
     "det_lines": (det_lines, 20, 5),
+    "det_lines_cpu": (det_lines_cpu, 2, 1),
     "det_lines_edge": (det_lines_edge, 20, 5),
     "rec_en_edge": (rec_en_edge, 3, 1),
     "rec_ch_edge": (rec_ch_edge, 3, 1),
