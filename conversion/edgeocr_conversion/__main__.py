@@ -107,20 +107,27 @@ def _parser() -> argparse.ArgumentParser:
 
     checkpoint = commands.add_parser(
         "checkpoint",
-        help="convert checkpoints of edgeocr-train that were trained or calibrated as integers",
-        description="Converts checkpoints whose networks were prepared for integers, with the "
-        "very scales that were trained, and writes a bundle. A checkpoint says itself which stage "
-        "it is for; stages without one come from the bundle --into.",
+        help="convert checkpoints of edgeocr-train",
+        description="Converts checkpoints and writes a bundle. A network that was prepared for "
+        "integers gets the very scales that it was trained with. A checkpoint says itself which "
+        "stage it is for; stages without one come from the bundle --into.",
     )
     checkpoint.add_argument(
         "checkpoints",
         metavar="CHECKPOINT",
         type=Path,
         nargs="+",
-        help="best.pt of a run such as cls_pact, or a file from `edgeocr-train quantize`",
+        help="best.pt of a run such as cls_pact, a file from `edgeocr-train quantize`, or with "
+        "--calibrate best.pt of any run",
     )
     checkpoint.add_argument(
         "--into", metavar="BUNDLE", type=Path, help="bundle that gives the other stages"
+    )
+    checkpoint.add_argument(
+        "--calibrate",
+        action="store_true",
+        help="give networks that were not prepared for integers ranges from images, as official "
+        "models get them",
     )
     checkpoint.add_argument("--name", help="of the bundle (default: that of --into, or edgeocr)")
     checkpoint.add_argument(
@@ -352,6 +359,7 @@ def _checkpoint(arguments: argparse.Namespace) -> None:
                 data_root=arguments.data_root,
                 charset_file=arguments.charset,
                 shapes=arguments.shapes,
+                calibrate=arguments.calibrate,
             )
             if loaded.stage in models:
                 raise ConversionError(f"{path} is a second model for {loaded.stage}")

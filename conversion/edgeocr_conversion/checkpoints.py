@@ -32,6 +32,7 @@ from edgeocr_training.data.charset import read_charset
 from edgeocr_training.data.line_dataset import LinesConfig
 from edgeocr_training.models.classifier import Classifier
 from edgeocr_training.models.detector import Detector
+from edgeocr_training.models.onnx_export import export_onnx
 from edgeocr_training.models.recogniser import Recogniser
 from edgeocr_training.recipe import Recipe
 from edgeocr_training.recipes import recipe_named
@@ -62,34 +63,41 @@ def checkpoint_model(
     data_root: str = "data",
     charset_file: Path | None = None,
     shapes: Sequence[Shape] = (),
+    calibrate: bool = False,
 ) -> CheckpointModel:
-    """Writes a checkpoint's network and its ranges into a folder, and says what it is.
+    """Writes a checkpoint's network, and the ranges that it has, into a folder; says what it is.
 
     Args:
         checkpoint: ``best.pt`` or ``latest.pt`` of a run for integers, or what
-            ``edgeocr-train quantize`` wrote.
+            ``edgeocr-train quantize`` wrote; with ``calibrate`` of any run.
         folder: for the ONNX file and the table of ranges.
         recipe_name: as ``edgeocr-train`` takes it; None for the one that the checkpoint names.
         data_root: folder of what the recipe names, of which a recogniser's charset is read.
         charset_file: dictionary of a recogniser, instead of the recipe's.
         shapes: input shapes instead of the defaults.
+        calibrate: let the conversion find ranges where the network has none.
 
     Raises:
-        ConversionError: the network was not prepared for integers, or the recipe names no charset.
+        ConversionError: the network was not prepared for integers and is not to be calibrated, or
+            the recipe names no charset.
         EdgeOcrError: the checkpoint cannot be read, or a tensor has no range.
     """
     weights = load_weights(checkpoint)
     recipe = recipe_named(recipe_name or weights.recipe, data_root=data_root)
     student = trained_student(recipe, checkpoint)
-    if not is_prepared(student):
+    prepared = is_prepared(student)
+    if not (prepared or calibrate):
         raise ConversionError(
             f"{checkpoint} was not prepared for integers: train it by a recipe such as "
-            f"{weights.recipe}_pact, calibrate it (edgeocr-train quantize), or convert its ONNX "
-            "(edgeocr-train export, edgeocr-convert onnx)"
+            f"{weights.recipe}_pact, calibrate it here (--calibrate) or in PyTorch "
+            "(edgeocr-train quantize)"
         )
     stage, settings = _settings(student, shapes)
     path = folder / f"{stage}.onnx"
-    export_prepared(student, path)
+    if prepared:
+        export_prepared(student, path)
+    else:
+        export_onnx(student, path)
     return CheckpointModel(
         stage=stage,
         model=OnnxModel(
@@ -101,7 +109,7 @@ def checkpoint_model(
                 "sha256": hashlib.sha256(checkpoint.read_bytes()).hexdigest(),
                 "metrics": dict(weights.metrics),
             },
-            trained=RangeTable.from_json(table_path(path).read_bytes()),
+            trained=RangeTable.from_json(table_path(path).read_bytes()) if prepared else None,
         ),
         charset=_charset(recipe, charset_file) if stage == "rec" else None,
     )

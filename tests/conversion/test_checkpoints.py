@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import onnx
 import pytest
 import torch
 from torch import nn
@@ -59,6 +60,16 @@ def test_a_checkpoint_says_what_it_is(
     assert settings.mean == (128 / 255,) * 3
     assert loaded.model.trained is not None
     assert loaded.model.trained.activations["x"].zero_point == 0
+
+
+def test_a_float_checkpoint_is_left_to_be_calibrated(
+    write_checkpoint: Callable[..., Path], tmp_path: Path
+) -> None:
+    checkpoint = write_checkpoint("cls.pt", prepared=False)
+    loaded = checkpoint_model(checkpoint, tmp_path, recipe_name=DIRECTIONS, calibrate=True)
+    assert loaded.stage == "cls"
+    assert loaded.model.trained is None
+    assert onnx.load(loaded.model.path).graph.input[0].name == "x"
 
 
 @pytest.mark.parametrize(
