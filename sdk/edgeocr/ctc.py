@@ -85,6 +85,7 @@ def _softmax_of_best(
     Step by step: a long line with 6,625 classes would take 10 MB at once, and a thread each.
     """
     sums = np.empty(len(steps_n), dtype=np.float32)
+    distances_K = np.empty(scores_TK.shape[1], dtype=np.float32)
     # Distances of int8 values fit 0..255: 256 exponentials serve all steps and classes.
     powers = np.exp(-scale * np.arange(256)).astype(np.float32)
     for i, (step, best) in enumerate(zip(steps_n, best_n, strict=True)):
@@ -93,5 +94,6 @@ def _softmax_of_best(
             below_best = logits_K[best].view(np.uint8) - logits_K.view(np.uint8)
             sums[i] = powers[below_best].sum()
         else:
-            sums[i] = np.exp((logits_K - logits_K[best]) * scale).sum()
+            np.subtract(logits_K, logits_K[best], out=distances_K)
+            sums[i] = np.exp(distances_K, out=distances_K).sum()
     return np.reciprocal(sums)

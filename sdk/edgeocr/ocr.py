@@ -170,9 +170,8 @@ class Ocr:
         self, pixels: NDArray[np.uint8], regions: list[TextRegion], options: OcrOptions
     ) -> list[_TimedLine]:
         read = partial(self._read_region, pixels, options)
-        if self.threads == 1 or len(regions) < 2:
-            return [read(region) for region in regions]
-        # The longest first: started last, one long line would keep one worker busy alone.
+        # The longest first: started last, one long line would keep one worker busy alone. And lines
+        # of one length follow each other: a network takes its time to change its shape.
         waiting = deque(sorted(range(len(regions)), key=lambda i: -_length(regions[i])))
         lines: dict[int, _TimedLine] = {}
 
