@@ -200,9 +200,11 @@ def record(scene: Scene, ocr: Ocr) -> dict[str, Any]:
     classifier, recogniser = ocr.classifier, ocr.recogniser
     assert isinstance(classifier, RecordedClassifier)
     assert isinstance(recogniser, RecordedRecogniser)
+    result = ocr.read(image, options)
     classifier.calls.clear()
     recogniser.calls.clear()
-    result = ocr.read(image, options)
+    for i in order:  # `read` takes the longest line first
+        ocr._read_region(image, options, regions[i])
     judgements = [classifier.decode(made, options) for _, made in classifier.calls]
     readings = [recogniser.decode(outputs, given) for given, outputs in recogniser.calls]
     return {
