@@ -51,7 +51,7 @@ def segment_alignments(library: bytes) -> list[int]:
     return alignments
 
 
-def library_faults(name: str, library: bytes) -> list[str]:
+def faults_of_library(name: str, library: bytes) -> list[str]:
     """What keeps a library from being loaded where pages are 16 KB."""
     try:
         alignments = segment_alignments(library)
@@ -112,7 +112,7 @@ def apk_faults(path: Path, *, most_bytes: int | None) -> list[str]:
         faults += bundle_faults(apk, "assets/bundle")
         for name in names:
             if name.startswith("lib/") and name.endswith(".so"):
-                faults += library_faults(name, apk.read(name))
+                faults += faults_of_library(name, apk.read(name))
             if name.endswith(_FORBIDDEN):
                 faults.append(f"{name} does not belong into an app")
     return faults

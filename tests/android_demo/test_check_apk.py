@@ -125,11 +125,11 @@ def test_what_is_no_apk_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixtur
 def test_every_segment_is_looked_at(alignments: list[int], wide: bool) -> None:
     library = elf(*((1, alignment) for alignment in alignments), (6, 8), wide=wide)
     assert check_apk.segment_alignments(library) == alignments
-    faults = check_apk.library_faults("x.so", library)
+    faults = check_apk.faults_of_library("x.so", library)
     assert len(faults) == sum(alignment < 16384 for alignment in alignments)
 
 
 @given(library=st.binary(max_size=200))
 def test_any_bytes_are_judged(library: bytes) -> None:
     for content in (library, b"\x7fELF\x02\x01" + library):
-        assert check_apk.library_faults("x.so", content)
+        assert check_apk.faults_of_library("x.so", content)
