@@ -47,12 +47,12 @@ def min_area_rectangle(points_N2: NDArray[Any]) -> Rectangle:
     reaches = np.array(directions + [(-dy, dx) for dx, dy in directions]) @ hull.T
     lows, highs = reaches.min(axis=1).tolist(), reaches.max(axis=1).tolist()
 
-    def worth(k: int) -> tuple[float, float, float]:
+    def rank(k: int) -> tuple[float, float, float]:
         dx, dy = directions[k]
         width, height = highs[k] - lows[k], highs[count + k] - lows[count + k]
         return width * height / (dx * dx + dy * dy), abs(dy / dx), -dy / dx
 
-    best = min(range(count), key=worth)
+    best = min(range(count), key=rank)
     dx, dy = directions[best]
     square = dx * dx + dy * dy
     u0, u1, v0, v1 = lows[best], highs[best], lows[count + best], highs[count + best]
