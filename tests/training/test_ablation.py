@@ -216,7 +216,8 @@ def test_rows_are_recipes_and_are_compared_with_rows_above(table: AblationTable)
 
 
 def test_rows_of_detectors_change_what_they_say() -> None:
-    names = {*table_recipes(TABLES["pp-ocr-det"]), *table_recipes(TABLES["pp-ocrv2-det"])}
+    tables = ("pp-ocr-det", "pp-ocrv2-det", "det-distillation", "db-loss", "det-backbone")
+    names = {name for table in tables for name in table_recipes(TABLES[table])}
     recipes = {name: DETECTION_RECIPES[name]() for name in names}
     baseline = recipes["det_ic15_baseline"]
     for name, recipe in recipes.items():

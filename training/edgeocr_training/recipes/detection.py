@@ -29,11 +29,14 @@ from edgeocr_training.data.synthetic.pages import SyntheticPagesConfig
 from edgeocr_training.data.teacher_maps import TeacherMapsConfig
 from edgeocr_training.evaluation.detection import DetectionEvaluatorConfig
 from edgeocr_training.importers.pp_ocrv3_det import Part
+from edgeocr_training.losses.db_loss import DbLoss
 from edgeocr_training.models.dbfpn import DbFpnConfig
 from edgeocr_training.models.detector import DetectorConfig
 from edgeocr_training.models.edge_detector import edge_detector
 from edgeocr_training.models.initial_weights import InitialWeights
+from edgeocr_training.models.interfaces import BackboneConfig
 from edgeocr_training.models.mobilenet_v3 import MobileNetV3Config
+from edgeocr_training.models.pp_lcnet import PpLcNetConfig
 from edgeocr_training.models.resnet_vd import ResNetVdConfig
 from edgeocr_training.models.rsefpn import RseFpnConfig
 from edgeocr_training.recipe import OptimizerConfig, Recipe, ScheduleConfig
@@ -218,6 +221,58 @@ def det_ic15_cml_copy_paste(*, data_root: str = "data") -> Recipe:
     )
 
 
+def det_ic15_paper_loss(*, data_root: str = "data") -> Recipe:
+    """The loss as DB's paper has it, instead of as PaddleOCR's code has it."""
+    return replace(
+        det_ic15_baseline(data_root=data_root),
+        name="det_ic15_paper_loss",
+        description="ablation: cross-entropy with hard negatives, as DB's paper",
+        task=SupervisedDetectionConfig(
+            initial_weights=_official(data_root, "backbone"), loss=DbLoss(reading="as_paper")
+        ),
+    )
+
+
+def det_ic15_scratch(*, data_root: str = "data") -> Recipe:
+    """From random weights; what other backbones, of which there are no weights, compare with."""
+    return _of_backbone(
+        MobileNetV3Config(),
+        name="det_ic15_scratch",
+        description="ablation: from random weights",
+        data_root=data_root,
+    )
+
+
+def det_ic15_large(*, data_root: str = "data") -> Recipe:
+    """From random weights, with twice the width."""
+    return _of_backbone(
+        MobileNetV3Config(scale=1.0),
+        name="det_ic15_large",
+        description="ablation: from random weights, MobileNetV3-large x1",
+        data_root=data_root,
+    )
+
+
+def det_ic15_small(*, data_root: str = "data") -> Recipe:
+    """From random weights, with fewer blocks of more width."""
+    return _of_backbone(
+        MobileNetV3Config(size="small", scale=1.0),
+        name="det_ic15_small",
+        description="ablation: from random weights, MobileNetV3-small x1",
+        data_root=data_root,
+    )
+
+
+def det_ic15_pp_lcnet(*, data_root: str = "data") -> Recipe:
+    """From random weights, with PP-LCNet."""
+    return _of_backbone(
+        PpLcNetConfig(),
+        name="det_ic15_pp_lcnet",
+        description="ablation: from random weights, PP-LCNet x1",
+        data_root=data_root,
+    )
+
+
 def det_ic15_server(*, data_root: str = "data") -> Recipe:
     """The detector of PP-OCR's servers, which taught PP-OCRv2's: ResNet18 and 256 channels.
 
@@ -309,6 +364,17 @@ def det_lines_edge(*, data_root: str = "data") -> Recipe:
     )
 
 
+def _of_backbone(
+    backbone: BackboneConfig, *, name: str, description: str, data_root: str
+) -> Recipe:
+    return replace(
+        det_ic15_baseline(data_root=data_root),
+        name=name,
+        description=description,
+        task=SupervisedDetectionConfig(detector=DetectorConfig(backbone=backbone)),
+    )
+
+
 def _official(data_root: str, *parts: Part) -> InitialWeights:
     return InitialWeights(
         official=f"{data_root}/models/ch_PP-OCRv3_det_infer.onnx", official_parts=parts
@@ -336,6 +402,11 @@ RECIPES: Final[dict[str, RecipeFunction]] = {
     "det_ic15_distill": det_ic15_distill,
     "det_ic15_cml": det_ic15_cml,
     "det_ic15_cml_copy_paste": det_ic15_cml_copy_paste,
+    "det_ic15_paper_loss": det_ic15_paper_loss,
+    "det_ic15_scratch": det_ic15_scratch,
+    "det_ic15_large": det_ic15_large,
+    "det_ic15_small": det_ic15_small,
+    "det_ic15_pp_lcnet": det_ic15_pp_lcnet,
     "det_ic15_server": det_ic15_server,
     "det_lines": det_lines,
     "det_lines_cpu": det_lines_cpu,
