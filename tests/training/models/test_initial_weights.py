@@ -47,7 +47,7 @@ def test_official_weights_are_loaded(write_folded: Callable[[Detector], Path]) -
     path = write_folded(DetectorConfig(neck=RseFpnConfig()).build())
     detector = DetectorConfig().build()
     before = copy_of(detector)
-    InitialWeights(official=str(path), official_parts=("backbone",)).load_into(detector)
+    InitialWeights(official=str(path), parts=("backbone",)).load_into(detector)
     changed = {
         name.partition(".")[0]
         for name, tensor in detector.state_dict().items()

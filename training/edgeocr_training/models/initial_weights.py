@@ -15,11 +15,11 @@ class InitialWeights:
     """Random weights, unless one of both files is named."""
 
     own: str | None = None
-    """File with a dictionary of tensors under "student", all of which must fit."""
+    """File with a dictionary of tensors under "student"."""
     official: str | None = None
     """ONNX file of PP-OCRv3's mobile detector."""
-    official_parts: tuple[Part, ...] = ("backbone", "neck", "head")
-    """What to take of the official detector; a neck of other channels leaves the backbone."""
+    parts: tuple[Part, ...] = ("backbone", "neck", "head")
+    """What to take of the file, all of which must fit; another neck leaves the backbone."""
 
     def load_into(self, detector: Detector) -> None:
         """Replaces the weights of a detector.
@@ -30,6 +30,6 @@ class InitialWeights:
         """
         check_one_source(self.own, self.official)
         if self.own is not None:
-            load_student(detector, Path(self.own))
+            load_student(detector, Path(self.own), parts=self.parts)
         if self.official is not None:
-            initialise_from_pp_ocrv3(detector, Path(self.official), parts=self.official_parts)
+            initialise_from_pp_ocrv3(detector, Path(self.official), parts=self.parts)

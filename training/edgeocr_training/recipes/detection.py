@@ -33,6 +33,8 @@ from edgeocr_training.losses.db_loss import DbLoss
 from edgeocr_training.models.dbfpn import DbFpnConfig
 from edgeocr_training.models.detector import DetectorConfig
 from edgeocr_training.models.edge_detector import edge_detector
+from edgeocr_training.models.edge_head import EdgeHeadConfig
+from edgeocr_training.models.edge_neck import EdgeNeckConfig
 from edgeocr_training.models.initial_weights import InitialWeights
 from edgeocr_training.models.interfaces import BackboneConfig
 from edgeocr_training.models.mobilenet_v3 import MobileNetV3Config
@@ -364,6 +366,26 @@ def det_lines_edge(*, data_root: str = "data") -> Recipe:
     )
 
 
+def det_lines_slim(*, data_root: str = "data") -> Recipe:
+    """The student's backbone with the edge detector's neck and head, to be pruned.
+
+    Two thirds of what the student computes are its neck and head. What is left of it has learnt
+    lines already, and after pruning it is as small as the edge detector.
+    """
+    cpu = det_lines_cpu(data_root=data_root)
+    return replace(
+        cpu,
+        name="det_lines_slim",
+        description="lines: PP-OCRv2's backbone, the edge detector's neck and head",
+        task=DistillDetectionConfig(
+            detector=DetectorConfig(neck=EdgeNeckConfig(), head=EdgeHeadConfig()),
+            initial_weights=replace(_best_of("det_lines_cpu"), parts=("backbone",)),
+        ),
+        epochs=2,
+        evaluate_every_epochs=1,
+    )
+
+
 def _of_backbone(
     backbone: BackboneConfig, *, name: str, description: str, data_root: str
 ) -> Recipe:
@@ -377,7 +399,7 @@ def _of_backbone(
 
 def _official(data_root: str, *parts: Part) -> InitialWeights:
     return InitialWeights(
-        official=f"{data_root}/models/ch_PP-OCRv3_det_infer.onnx", official_parts=parts
+        official=f"{data_root}/models/ch_PP-OCRv3_det_infer.onnx", parts=parts
     )
 
 
@@ -411,4 +433,5 @@ RECIPES: Final[dict[str, RecipeFunction]] = {
     "det_lines": det_lines,
     "det_lines_cpu": det_lines_cpu,
     "det_lines_edge": det_lines_edge,
+    "det_lines_slim": det_lines_slim,
 }
