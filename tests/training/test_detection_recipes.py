@@ -113,7 +113,7 @@ def tiny(name: str, data_root: Path) -> Recipe:
         "batch_size=2",
         "task.initial_weights.official=none",
     ]
-    if recipe.task.initial_weights.own is not None:
+    if name == "det_lines_slim":
         settings.append(f"task.initial_weights.own={data_root / 'teacher.pt'}")
     if hasattr(recipe.data, "synthetic") and recipe.data.synthetic is not None:
         settings += ["data.synthetic=none", f"data.teacher_maps.cache={data_root / 'cache'}"]

@@ -43,6 +43,16 @@ def test_own_weights_are_loaded_all(own: Path) -> None:
     assert all(torch.equal(tensor, saved[name]) for name, tensor in detector.state_dict().items())
 
 
+def test_a_part_of_own_weights_is_loaded(own: Path) -> None:
+    detector = DetectorConfig(backbone=SMALL.backbone).build()
+    before = copy_of(detector)
+    InitialWeights(own=str(own), parts=("backbone",)).load_into(detector)
+    saved = torch.load(own, weights_only=True)["student"]
+    for name, tensor in detector.state_dict().items():
+        source = saved if name.startswith("backbone.") else before
+        assert torch.equal(tensor, source[name]), name
+
+
 def test_official_weights_are_loaded(write_folded: Callable[[Detector], Path]) -> None:
     path = write_folded(DetectorConfig(neck=RseFpnConfig()).build())
     detector = DetectorConfig().build()
