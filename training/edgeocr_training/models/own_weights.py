@@ -39,14 +39,16 @@ def load_student(network: nn.Module, path: Path, *, parts: Sequence[str] | None 
     if not isinstance(weights, dict) or not all(isinstance(w, Tensor) for w in weights.values()):
         raise CheckpointError(f"{path} holds no tensors under {_STUDENT!r}")
 
+    left = {name for name, _ in network.named_children() if parts and name not in parts}
+
     def taken(name: str) -> bool:
-        return parts is None or name.partition(".")[0] in parts
+        return name.partition(".")[0] not in left
 
     if widths := content.get(_WIDTHS):
         # What is left out here was built for the channels that the other parts had before.
-        if left := [name for name, _ in network.named_children() if not taken(name)]:
+        if left:
             raise CheckpointError(
-                f"{path} is of a pruned network, which is loaded as a whole: {', '.join(left)} too"
+                f"{path} is of a pruned network, which is loaded as a whole: {', '.join(sorted(left))} too"
             )
         narrow(network, widths, source=str(path))
     present = network.state_dict()
