@@ -39,7 +39,8 @@ def load_student(network: nn.Module, path: Path, *, parts: Sequence[str] | None 
     if not isinstance(weights, dict) or not all(isinstance(w, Tensor) for w in weights.values()):
         raise CheckpointError(f"{path} holds no tensors under {_STUDENT!r}")
 
-    left = {name for name, _ in network.named_children() if parts and name not in parts}
+    children = [name for name, _ in network.named_children()]
+    left = [name for name in children if parts is not None and name not in parts]
 
     def taken(name: str) -> bool:
         return name.partition(".")[0] not in left
@@ -48,7 +49,7 @@ def load_student(network: nn.Module, path: Path, *, parts: Sequence[str] | None 
         # What is left out here was built for the channels that the other parts had before.
         if left:
             raise CheckpointError(
-                f"{path} is of a pruned network, which is loaded as a whole: {', '.join(sorted(left))} too"
+                f"{path} is of a pruned network, which is loaded as a whole: {', '.join(left)} too"
             )
         narrow(network, widths, source=str(path))
     present = network.state_dict()

@@ -398,9 +398,7 @@ def _of_backbone(
 
 
 def _official(data_root: str, *parts: Part) -> InitialWeights:
-    return InitialWeights(
-        official=f"{data_root}/models/ch_PP-OCRv3_det_infer.onnx", parts=parts
-    )
+    return InitialWeights(official=f"{data_root}/models/ch_PP-OCRv3_det_infer.onnx", parts=parts)
 
 
 def _word_teacher() -> TeacherConfig:
