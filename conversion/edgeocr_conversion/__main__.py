@@ -28,6 +28,8 @@ from edgeocr_conversion.sources import (
 )
 
 EXIT_ERROR = 2
+EXIT_SIGNAL = 128
+"""Plus the number of the signal that stopped a training run."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -202,6 +204,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     sensitivity.set_defaults(run=_sensitivity)
 
+    _add_compression(commands)
     report = commands.add_parser(
         "report",
         help="show what XNNPACK takes of a model or bundle, and what it leaves",
@@ -215,6 +218,74 @@ def _parser() -> argparse.ArgumentParser:
     )
     report.set_defaults(run=_report)
     return parser
+
+
+def _add_compression(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    compression = commands.add_parser(
+        "compression",
+        help="compare ways to make a trained network small",
+        description="Makes integers of a network in every way: without training (extremes, "
+        "KL divergence, squared error), by training with and without PACT. With --pruned it "
+        "compares pruning, PACT and both. DIR/compression.md gets how well each does, its bytes "
+        "and its time, beside what papers report. Called again it goes on.",
+    )
+    compression.add_argument(
+        "recipe",
+        metavar="RECIPE",
+        help="that trained the network in floats, as `edgeocr-train` takes it",
+    )
+    compression.add_argument(
+        "--checkpoint", metavar="FILE", type=Path, required=True, help="best.pt of its run"
+    )
+    compression.add_argument(
+        "--pruned", metavar="FILE", type=Path, help="the same, pruned and trained again"
+    )
+    compression.add_argument(
+        "--ways",
+        metavar="NAME,NAME",
+        type=_names,
+        help="these rows alone: minmax, kl, mse, qat, pact_symmetric, pact; with --pruned: pruned, "
+        "pact, pruned_pact (default: all)",
+    )
+    compression.add_argument(
+        "--epochs",
+        metavar="N",
+        type=_positive,
+        required=True,
+        help="of training in integers",
+    )
+    compression.add_argument(
+        "--shape", metavar="HxW", type=_shape, help="input in pixels when networks are timed"
+    )
+    compression.add_argument(
+        "--rounds",
+        metavar="N",
+        type=_positive,
+        default=50,
+        help="runs of each network that are timed (default: 50)",
+    )
+    compression.add_argument(
+        "--threads", metavar="N", type=_positive, default=1, help="of them (default: 1)"
+    )
+    compression.add_argument(
+        "--set",
+        metavar="KEY=VALUE",
+        action="append",
+        dest="settings",
+        default=[],
+        help="change a value of the recipe, as of `edgeocr-train run`; repeat it for several",
+    )
+    compression.add_argument(
+        "--data-root",
+        metavar="DIR",
+        default="data",
+        help="folder of the data sets that the recipe names (default: data)",
+    )
+    compression.add_argument(
+        "--device", default=None, help="cpu or cuda, to train on (default: cuda if there is one)"
+    )
+    compression.add_argument("--out", metavar="DIR", type=Path, required=True)
+    compression.set_defaults(run=_compression)
 
 
 def _add_conversion_options(parser: argparse.ArgumentParser) -> None:
@@ -384,6 +455,34 @@ def _checkpoint(arguments: argparse.Namespace) -> None:
     print(conversion.to_text())
 
 
+def _compression(arguments: argparse.Namespace) -> None:
+    import torch
+
+    from edgeocr_conversion.compression import TABLE, CompressionConfig, compare_compression
+
+    config = CompressionConfig(
+        recipe=arguments.recipe,
+        checkpoint=arguments.checkpoint,
+        pruned=arguments.pruned,
+        epochs=arguments.epochs,
+        shape=arguments.shape,
+        rounds=arguments.rounds,
+        threads=arguments.threads,
+        ways=arguments.ways,
+        settings=tuple(arguments.settings),
+        data_root=arguments.data_root,
+    )
+    named = arguments.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    with _Bars() as bars:
+        stopped = compare_compression(
+            config, arguments.out, device=torch.device(named), progress=bars.show
+        )
+    if stopped is not None:
+        print(f"edgeocr-convert: {stopped.name}: call it again to go on", file=sys.stderr)
+        raise SystemExit(EXIT_SIGNAL + stopped)
+    print((arguments.out / TABLE).read_text("utf-8"), end="")
+
+
 def _sensitivity(arguments: argparse.Namespace) -> None:
     from edgeocr_conversion.bundle_conversion import ConversionOptions, official_job, stage_job
     from edgeocr_conversion.sensitivity import measure_sensitivity
@@ -525,6 +624,10 @@ class _Bars:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(","))
 
 
 def _shape(text: str) -> Shape:

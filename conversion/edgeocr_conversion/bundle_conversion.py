@@ -475,7 +475,7 @@ class ConversionJob:
         shapes = model.settings.shapes
 
         def graph(height: int, width: int) -> Graph:
-            rewritten = _rewritten(model.path, height, width)
+            rewritten = rewritten_graph(model.path, height, width)
             prepare(rewritten)
             return rewritten
 
@@ -526,7 +526,7 @@ class ConversionJob:
         chosen = samples[name]
 
         height, width = model.settings.shapes[0]
-        graph = _rewritten(model.path, height, width)
+        graph = rewritten_graph(model.path, height, width)
         ranges = channel_ranges(graph, chosen[:: -(-len(chosen) // CHANNEL_SAMPLES)])
         gates = imbalanced_gates(
             graph, ranges, ratio=model.scheme.gate_ratio, skip=model.scheme.float_layers
@@ -620,7 +620,8 @@ def _read_parts(floats: Mapping[Stage, _FloatStage]) -> dict[Stage, dict[str, Mo
     }
 
 
-def _rewritten(path: Path, height: int, width: int) -> Graph:
+def rewritten_graph(path: Path, height: int, width: int) -> Graph:
+    """An ONNX file at one input size, with operators that XNNPACK takes."""
     graph = Graph.load(path, height=height, width=width)
     rewrite_for_xnnpack(graph)
     return graph

@@ -92,7 +92,7 @@ def checkpoint_model(
             f"{weights.recipe}_pact, calibrate it here (--calibrate) or in PyTorch "
             "(edgeocr-train quantize)"
         )
-    stage, settings = _settings(student, shapes)
+    stage, settings = stage_settings(student, shapes)
     path = folder / f"{stage}.onnx"
     if prepared:
         export_prepared(student, path)
@@ -115,7 +115,12 @@ def checkpoint_model(
     )
 
 
-def _settings(student: nn.Module, shapes: Sequence[Shape]) -> tuple[Stage, StageSettings]:
+def stage_settings(student: nn.Module, shapes: Sequence[Shape] = ()) -> tuple[Stage, StageSettings]:
+    """What a trained network is for, and how it is used; ``shapes`` instead of the usual ones.
+
+    Raises:
+        ConversionError: it is for no stage of a bundle, or takes no such shape.
+    """
     usual = official_bundle(_SHAPES_OF)
     match student:
         case Detector():

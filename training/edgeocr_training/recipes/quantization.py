@@ -31,7 +31,45 @@ _SLOWER: Final = 0.1
 _WARM_UP_EPOCHS: Final = 0.2
 
 
-def _quantized(
+def integer_recipe(
+    base: Recipe,
+    *,
+    name: str,
+    what: str,
+    quantization: QuantizationConfig,
+    weights: str,
+    epochs: int,
+    evaluate_every_epochs: int,
+) -> Recipe:
+    """The recipe that goes on in integers from what another one trained in floats.
+
+    Args:
+        base: trains in floats; its student has no LSTM.
+        name: of the new recipe.
+        what: is appended to the description.
+        quantization: how activations get their ranges.
+        weights: file of the float student, pruned or not.
+        epochs: of the new recipe.
+        evaluate_every_epochs: the same.
+    """
+    return replace(
+        base,
+        name=name,
+        description=f"{base.description}; {what}",
+        task=QuantizedTaskConfig(task=base.task, weights=weights, quantization=quantization),
+        epochs=epochs,
+        optimizer=replace(
+            base.optimizer,
+            learning_rate=_SLOWER * base.optimizer.learning_rate,
+            # Clips have an L2 term of their own.
+            l2_on_norms_and_biases=False,
+        ),
+        schedule=ScheduleConfig(kind="cosine", warm_up_epochs=_WARM_UP_EPOCHS),
+        evaluate_every_epochs=evaluate_every_epochs,
+    )
+
+
+def _of_function(
     float_recipe: RecipeFunction,
     *,
     suffix: str,
@@ -42,21 +80,13 @@ def _quantized(
     data_root: str = "data",
 ) -> Recipe:
     base = float_recipe(data_root=data_root)
-    return replace(
+    return integer_recipe(
         base,
         name=f"{base.name}_{suffix}",
-        description=f"{base.description}; {what}",
-        task=QuantizedTaskConfig(
-            task=base.task, weights=f"runs/{base.name}/best.pt", quantization=quantization
-        ),
+        what=what,
+        quantization=quantization,
+        weights=f"runs/{base.name}/best.pt",
         epochs=epochs,
-        optimizer=replace(
-            base.optimizer,
-            learning_rate=_SLOWER * base.optimizer.learning_rate,
-            # Clips have an L2 term of their own.
-            l2_on_norms_and_biases=False,
-        ),
-        schedule=ScheduleConfig(kind="cosine", warm_up_epochs=_WARM_UP_EPOCHS),
         evaluate_every_epochs=evaluate_every_epochs,
     )
 
@@ -80,7 +110,7 @@ _KINDS: Final = {
 
 RECIPES: Final[dict[str, RecipeFunction]] = {
     f"{name}_{suffix}": partial(
-        _quantized,
+        _of_function,
         function,
         suffix=suffix,
         what=what,
