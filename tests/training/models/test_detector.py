@@ -18,6 +18,8 @@ from edgeocr_training.models.dbfpn import DbFpnConfig
 from edgeocr_training.models.detector import DetectorConfig
 from edgeocr_training.models.edge_backbone import EdgeBackboneConfig
 from edgeocr_training.models.edge_detector import EdgeSize, edge_detector
+from edgeocr_training.models.edge_head import EdgeHeadConfig
+from edgeocr_training.models.edge_neck import EdgeNeckConfig
 from edgeocr_training.models.interfaces import BackboneConfig, DbMaps
 from edgeocr_training.models.mobilenet_v3 import SCALES, MobileNetV3Config
 from edgeocr_training.models.pp_lcnet import PpLcNetConfig
@@ -27,6 +29,7 @@ from edgeocr_training.models.rsefpn import RseFpnConfig
 STUDENT = DetectorConfig()
 TEACHER = DetectorConfig(backbone=ResNetVdConfig(), neck=DbFpnConfig(channels=256))
 PP_OCRV3 = DetectorConfig(neck=RseFpnConfig())
+FINE = DetectorConfig(neck=EdgeNeckConfig(), head=EdgeHeadConfig(map_stride=1))
 EDGE_SIZES: tuple[EdgeSize, ...] = ("small", "medium", "large")
 
 
@@ -126,8 +129,11 @@ def test_rounding_loses_no_more_than_a_tenth() -> None:
 
 @pytest.mark.parametrize(
     ("config", "stride"),
-    [(STUDENT, 1), (PP_OCRV3, 1), (TEACHER, 1), *((edge_detector(size), 2) for size in EDGE_SIZES)],
-    ids=["student", "v3", "teacher", *EDGE_SIZES],
+    [
+        *((config, 1) for config in (STUDENT, PP_OCRV3, TEACHER, FINE)),
+        *((edge_detector(size), 2) for size in EDGE_SIZES),
+    ],
+    ids=["student", "v3", "teacher", "fine", *EDGE_SIZES],
 )
 def test_maps_are_probabilities_of_one_size(config: DetectorConfig, stride: int) -> None:
     detector = config.build()
@@ -148,9 +154,9 @@ def test_the_binary_map_is_a_steep_step() -> None:
     torch.testing.assert_close(maps.binary_B1HW.double(), expected, atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("size", EDGE_SIZES)
-def test_inference_is_the_probability_of_training(size: EdgeSize) -> None:
-    detector = edge_detector(size).build().eval()
+@pytest.mark.parametrize("config", [FINE, *map(edge_detector, EDGE_SIZES)])
+def test_inference_is_the_probability_of_training(config: DetectorConfig) -> None:
+    detector = config.build().eval()
     image = torch.randn(1, 3, 64, 64)
     with torch.inference_mode():
         expected = detector(image).probability_B1HW
@@ -158,7 +164,9 @@ def test_inference_is_the_probability_of_training(size: EdgeSize) -> None:
         torch.testing.assert_close(detector.probability_only()(image), expected)
 
 
-@pytest.mark.parametrize("config", [STUDENT, edge_detector("medium")], ids=["student", "edge"])
+@pytest.mark.parametrize(
+    "config", [STUDENT, edge_detector("medium"), FINE], ids=["student", "edge", "fine"]
+)
 def test_inference_has_no_threshold_branch(config: DetectorConfig) -> None:
     detector = config.build()
     kept = {id(parameter) for parameter in detector.probability_only().parameters()}
@@ -169,7 +177,9 @@ def test_inference_has_no_threshold_branch(config: DetectorConfig) -> None:
     assert all(name.startswith("head.threshold_branch.") for name in left_out)
 
 
-@pytest.mark.parametrize("config", [STUDENT, edge_detector("small")], ids=["student", "edge"])
+@pytest.mark.parametrize(
+    "config", [STUDENT, edge_detector("small"), FINE], ids=["student", "edge", "fine"]
+)
 def test_every_weight_learns(config: DetectorConfig) -> None:
     """Through the three maps a gradient reaches every parameter."""
     torch.manual_seed(1)

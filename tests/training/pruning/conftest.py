@@ -21,6 +21,8 @@ from edgeocr_training.models.classifier import ClassifierConfig
 from edgeocr_training.models.ctc_head import CtcHeadConfig
 from edgeocr_training.models.detector import DetectorConfig
 from edgeocr_training.models.edge_detector import edge_detector
+from edgeocr_training.models.edge_head import EdgeHeadConfig
+from edgeocr_training.models.edge_neck import EdgeNeckConfig
 from edgeocr_training.models.edge_recogniser import edge_recogniser
 from edgeocr_training.models.line_mobilenet_v3 import LineMobileNetV3Config
 from edgeocr_training.models.line_pp_lcnet import LinePpLcNetConfig
@@ -45,6 +47,9 @@ STUDENTS: Final[Mapping[str, StudentConfig]] = {
     "a server's detector": DetectorConfig(backbone=ResNetVdConfig(blocks=(1, 1, 1, 1))),
     "a PP-LCNet detector": DetectorConfig(backbone=PpLcNetConfig(scale=0.5)),
     "the edge detector": edge_detector("small"),
+    "a detector with an edge neck and head": DetectorConfig(
+        neck=EdgeNeckConfig(), head=EdgeHeadConfig(map_stride=1)
+    ),
     "PP-OCR's recogniser": RecogniserConfig(
         backbone=LineMobileNetV3Config(), head=CtcHeadConfig(mid_channels=None, classes=40)
     ),

@@ -20,17 +20,25 @@ from edgeocr_training.models.dbfpn import DbFpnConfig
 from edgeocr_training.models.detector import Detector, DetectorConfig
 from edgeocr_training.models.edge_backbone import EdgeBackboneConfig
 from edgeocr_training.models.edge_detector import edge_detector
+from edgeocr_training.models.edge_head import EdgeHeadConfig
 from edgeocr_training.models.edge_line_backbone import EdgeLineBackboneConfig
 from edgeocr_training.models.edge_line_neck import EdgeLineNeckConfig
 from edgeocr_training.models.edge_neck import EdgeNeckConfig
 from edgeocr_training.models.edge_recogniser import edge_recogniser
 from edgeocr_training.models.line_mobilenet_v3 import LineMobileNetV3Config
+from edgeocr_training.models.mobilenet_v3 import MobileNetV3Config
 from edgeocr_training.models.recogniser import Recogniser
 
 Student: TypeAlias = Detector | Recogniser | Classifier
 MakeStudent: TypeAlias = Callable[[str], Student]
 
-SIZES: Final = {"det": (64, 96), "pp_det": (64, 64), "rec": (32, 64), "cls": (48, 96)}
+SIZES: Final = {
+    "det": (64, 96),
+    "pp_det": (64, 64),
+    "fine_det": (64, 64),
+    "rec": (32, 64),
+    "cls": (48, 96),
+}
 """(height, width) of the images of each student."""
 
 
@@ -44,6 +52,12 @@ def _built(kind: str) -> Student:
             ).build()
         case "pp_det":
             return DetectorConfig(neck=DbFpnConfig(channels=16)).build()
+        case "fine_det":
+            return DetectorConfig(
+                backbone=MobileNetV3Config(scale=0.35),
+                neck=EdgeNeckConfig(channels=16),
+                head=EdgeHeadConfig(map_stride=1),
+            ).build()
         case "rec":
             return replace(
                 edge_recogniser(classes=12),

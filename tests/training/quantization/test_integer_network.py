@@ -116,7 +116,7 @@ def _factor(name: str, operations: tuple[Operation, ...]) -> float:
     return factor(name)
 
 
-@pytest.mark.parametrize("kind", ["det", "pp_det", "rec"])
+@pytest.mark.parametrize("kind", ["det", "pp_det", "fine_det", "rec"])
 def test_the_whole_is_near(kind: str, prepared_student: MakePrepared) -> None:
     """Ties that float32 decides otherwise spread; nearly all of an output is equal all the same."""
     student = prepared_student(kind)
