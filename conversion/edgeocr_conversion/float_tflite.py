@@ -32,6 +32,7 @@ from edgeocr_conversion.flatbuffer import (
 )
 from edgeocr_conversion.interpreter import run_once
 from edgeocr_conversion.layout import restore_channels_last
+from edgeocr_conversion.lstm_directions import keep_directions_together
 from edgeocr_conversion.onnx_graph import Graph
 
 ONNX2TF: Final = "onnx2tf==2.6.9"
@@ -134,6 +135,7 @@ def _converted(graph: Graph) -> Model:
             raise ConversionError(f"onnx2tf could not convert the model; it said:\n{tail}")
         model = read_model(written)
         restore_channels_last(model)
+        keep_directions_together(model)
         _check_output(model, graph)
         return model
 

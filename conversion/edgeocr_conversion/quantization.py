@@ -76,14 +76,24 @@ def quantize_within(
     ranges: Mapping[str, Range],
     observation: Observation,
     scheme: QuantizationScheme,
+    *,
+    floats: frozenset[str] | None = None,
 ) -> Model:
     """The INT8 form of a float model, with ranges that are known already.
+
+    Args:
+        model: TFLite file in floats.
+        ranges: of its activations, by name.
+        observation: what the rounding of weights rests on.
+        scheme: how it becomes integers.
+        floats: operators that stay float, by the name of their output tensor; None for those of
+            the token part (:mod:`.mixed_precision`).
 
     Raises:
         ConversionError: ai-edge-quantizer refuses the model.
     """
     tree = read_model(model)
-    quantized = _quantize_graph(model, tree, ranges, scheme)
+    quantized = _quantize_graph(model, tree, ranges, scheme, floats)
     if scheme.optimal_rounding:
         integers = _integer_weights(quantized)
         covariances = {
@@ -108,7 +118,11 @@ def _integer_weights(quantized: Model) -> frozenset[str]:
 
 
 def _quantize_graph(
-    model: Path, tree: Model, ranges: Mapping[str, Range], scheme: QuantizationScheme
+    model: Path,
+    tree: Model,
+    ranges: Mapping[str, Range],
+    scheme: QuantizationScheme,
+    floats: frozenset[str] | None,
 ) -> Model:
     # Heavy, and noisy at import.
     from ai_edge_quantizer import (  # type: ignore[import-untyped]
@@ -125,8 +139,10 @@ def _quantize_graph(
     ]
     recipe = recipe_manager.RecipeManager()
     everything = qtyping.TFLOperationName.ALL_SUPPORTED
-    floats, products = token_operators(tree)
-    products -= scheme.float_operators
+    products = frozenset[str]()
+    if floats is None:
+        floats, products = token_operators(tree)
+        products -= scheme.float_operators
     spared = floats | products | scheme.float_operators | _first_layers(tree, scheme.float_layers)
     integers = [name for name in outputs if name not in spared]
     for pattern in _patterns(integers):

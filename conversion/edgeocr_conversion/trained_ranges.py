@@ -5,6 +5,8 @@ tensors other names and may change what they mean. So every operator of the TFLi
 matched with the ONNX tensor that is made of the same tensors and, on an image of noise, has the
 same values. Nothing is taken on trust: an operator without a match is an error.
 
+LSTM layers stay float, and with them what moves values from one to the next and behind the last.
+
 ai-edge-quantizer then turns the graph into integers, and its scales, integer weights and biases
 are replaced by those that follow from training, to the last bit.
 """
@@ -12,6 +14,7 @@ are replaced by those that follow from training, to the last bit.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,12 +45,34 @@ from edgeocr_training.compression.quantization.affine import (
 from edgeocr_training.compression.quantization.range_table import RangeTable
 
 MOVES: Final = frozenset(
-    {"CONCATENATION", "DEPTH_TO_SPACE", "MAX_POOL_2D", "PAD", "RESHAPE", "SQUEEZE", "TRANSPOSE"}
+    {
+        "CONCATENATION",
+        "DEPTH_TO_SPACE",
+        "MAX_POOL_2D",
+        "PAD",
+        "RESHAPE",
+        "SPLIT",
+        "SQUEEZE",
+        "TRANSPOSE",
+    }
 )
 """Operators whose result has the scale of what they read."""
+_RECURRENT: Final = frozenset({"BIDIRECTIONAL_SEQUENCE_LSTM", "UNIDIRECTIONAL_SEQUENCE_LSTM"})
+_ROUNDINGS: Final = frozenset({"DEQUANTIZE", "QUANTIZE"})
 _LAYERS: Final = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 _TOLERANCE: Final = 1e-3
 """Of a tensor's largest magnitude: kernels sum in other orders. Other tensors are off by more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Matching:
+    """What the tensors of a TFLite graph are in the ONNX file that it was converted from."""
+
+    names: Mapping[str, str]
+    """ONNX tensor of the image and of every operator's result that is not only moved, by TFLite
+    name."""
+    recurrent: frozenset[str]
+    """TFLite tensors that LSTM layers make, up to the one that is in ``names``."""
 
 
 def quantize_as_trained(model: Path, original: Path, table: RangeTable) -> Model:
@@ -63,19 +88,26 @@ def quantize_as_trained(model: Path, original: Path, table: RangeTable) -> Model
             file, or the quantizer leaves an operator float.
     """
     tree = read_model(model)
-    names = match_tensors(model, original, table)
-    quantizations = _quantizations(tree, names, table)
+    matching = match_tensors(model, original, table)
+    names = matching.names
+    quantizations = _quantizations(tree, matching, table)
     ranges = {name: Range(low=q.low, high=q.high) for name, q in quantizations.items()}
     nothing = Observation(histograms={}, covariances={})
-    quantized = quantize_within(model, ranges, nothing, QuantizationScheme(optimal_rounding=False))
-    _check_integers(quantized)
+    quantized = quantize_within(
+        model,
+        ranges,
+        nothing,
+        QuantizationScheme(optimal_rounding=False),
+        floats=matching.recurrent,
+    )
+    _check_integers(quantized, matching.recurrent)
     _put_scales(quantized, quantizations)
     _put_weights(quantized, tree, names, table)
     return quantized
 
 
-def match_tensors(model: Path, original: Path, table: RangeTable) -> dict[str, str]:
-    """ONNX tensor of every operator's result that is not only moved, by TFLite name.
+def match_tensors(model: Path, original: Path, table: RangeTable) -> Matching:
+    """Finds every operator's tensor in the ONNX file.
 
     Raises:
         ConversionError: an operator has no counterpart.
@@ -97,13 +129,18 @@ def match_tensors(model: Path, original: Path, table: RangeTable) -> dict[str, s
     image = graph.graph.input[0].name
     sources = {entry: frozenset({image})}
     names = {subgraph.tensors[entry].name.decode(): image}
+    inside: set[int] = set()  # What LSTM layers made, until it is known.
+    recurrent: set[str] = set()
     for operator in subgraph.operators:
+        kind = operator_name(tree, operator)
         result = int(operator.outputs[0])
+        made = [int(index) for index in operator.outputs]
         read = frozenset[str]().union(
             *(sources[int(i)] for i in operator.inputs if int(i) in sources)
         )
-        if operator_name(tree, operator) in MOVES:
-            sources[result] = read
+        stays_float = kind in _RECURRENT or not inside.isdisjoint(map(int, operator.inputs))
+        if kind in MOVES and not stays_float:
+            sources.update(dict.fromkeys(made, read))
             continue
         name = subgraph.tensors[result].name.decode()
         actual = interpreter.get_tensor(result)
@@ -112,6 +149,12 @@ def match_tensors(model: Path, original: Path, table: RangeTable) -> dict[str, s
             for candidate in expected
             if ancestors.get(candidate) == read and _same(actual, expected[candidate])
         ]
+        if stays_float:
+            recurrent |= {subgraph.tensors[index].name.decode() for index in made}
+            if not matches and kind in _RECURRENT | MOVES:
+                inside.update(made)
+                sources.update(dict.fromkeys(made, read))
+                continue
         # A tensor that is dead on both sides equals others that are: they are made in one order.
         free = [candidate for candidate in matches if candidate not in names.values()]
         if not free:
@@ -122,7 +165,7 @@ def match_tensors(model: Path, original: Path, table: RangeTable) -> dict[str, s
             )
         names[name] = free[0]
         sources[result] = frozenset({free[0]})
-    return names
+    return Matching(names=names, recurrent=frozenset(recurrent))
 
 
 def _onnx_tensors(
@@ -178,14 +221,14 @@ def _same(actual: NDArray[np.float32], expected: NDArray[np.float32]) -> bool:
 
 
 def _quantizations(
-    tree: Model, names: Mapping[str, str], table: RangeTable
+    tree: Model, matching: Matching, table: RangeTable
 ) -> dict[str, AffineQuantization]:
     """Of every activation of the TFLite model, by its name there; moved ones included."""
-    found = {name: table.activations[match] for name, match in names.items()}
+    found = {name: table.activations[match] for name, match in matching.names.items()}
     for subgraph in tree.subgraphs:
         for operator in subgraph.operators:
-            result = subgraph.tensors[operator.outputs[0]].name.decode()
-            if operator_name(tree, operator) not in MOVES:
+            results = [subgraph.tensors[index].name.decode() for index in operator.outputs]
+            if operator_name(tree, operator) not in MOVES or results[0] in matching.recurrent:
                 continue
             read = {
                 found[name]
@@ -194,18 +237,22 @@ def _quantizations(
             }
             if len(read) != 1:
                 raise ConversionError(
-                    f"{result} joins tensors of {len(read)} different scales, which training "
+                    f"{results[0]} joins tensors of {len(read)} different scales, which training "
                     "should have made one"
                 )
-            found[result] = read.pop()
+            found.update(dict.fromkeys(results, read.pop()))
     return found
 
 
-def _check_integers(quantized: Model) -> None:
+def _check_integers(quantized: Model, recurrent: frozenset[str]) -> None:
     for subgraph in quantized.subgraphs:
         for operator in subgraph.operators:
             result = subgraph.tensors[operator.outputs[0]]
-            if type_name(result) != "INT8":
+            float_allowed = recurrent and (
+                result.name.decode() in recurrent
+                or operator_name(quantized, operator) in _ROUNDINGS
+            )
+            if type_name(result) != "INT8" and not float_allowed:
                 raise ConversionError(
                     f"{result.name.decode()} ({operator_name(quantized, operator)}) is "
                     f"{type_name(result)}: the quantizer has no integer form of it"

@@ -15,7 +15,9 @@ from torch import Tensor, nn
 
 from edgeocr_training.compression.quantization.activation_quantizer import QuantizationConfig
 from edgeocr_training.compression.quantization.preparation import prepare
+from edgeocr_training.models.bilstm_neck import BiLstmConfig
 from edgeocr_training.models.classifier import Classifier, ClassifierConfig
+from edgeocr_training.models.ctc_head import CtcHeadConfig
 from edgeocr_training.models.dbfpn import DbFpnConfig
 from edgeocr_training.models.detector import Detector, DetectorConfig
 from edgeocr_training.models.edge_backbone import EdgeBackboneConfig
@@ -27,7 +29,7 @@ from edgeocr_training.models.edge_neck import EdgeNeckConfig
 from edgeocr_training.models.edge_recogniser import edge_recogniser
 from edgeocr_training.models.line_mobilenet_v3 import LineMobileNetV3Config
 from edgeocr_training.models.mobilenet_v3 import MobileNetV3Config
-from edgeocr_training.models.recogniser import Recogniser
+from edgeocr_training.models.recogniser import Recogniser, RecogniserConfig
 
 Student: TypeAlias = Detector | Recogniser | Classifier
 MakeStudent: TypeAlias = Callable[[str], Student]
@@ -37,6 +39,7 @@ SIZES: Final = {
     "pp_det": (64, 64),
     "fine_det": (64, 64),
     "rec": (32, 64),
+    "crnn": (32, 64),
     "cls": (48, 96),
 }
 """(height, width) of the images of each student."""
@@ -69,6 +72,12 @@ def _built(kind: str) -> Student:
                     line_kernels=(5, 7),
                 ),
                 neck=EdgeLineNeckConfig(channels=16, kernels=(5,)),
+            ).build()
+        case "crnn":
+            return RecogniserConfig(
+                backbone=LineMobileNetV3Config(scale=0.35),
+                neck=BiLstmConfig(hidden=8),
+                head=CtcHeadConfig(mid_channels=16, classes=12),
             ).build()
         case _:
             backbone = LineMobileNetV3Config(scale=0.35, row_strides=(2, 2, 2, 2))

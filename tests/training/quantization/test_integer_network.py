@@ -21,6 +21,7 @@ from edgeocr_training.compression.quantization.device_graph import (
     Multiply,
     OpenGate,
     Operation,
+    Recurrence,
 )
 from edgeocr_training.compression.quantization.integer_arithmetic import dequantize
 from edgeocr_training.compression.quantization.integer_network import (
@@ -29,6 +30,7 @@ from edgeocr_training.compression.quantization.integer_network import (
 )
 from edgeocr_training.compression.quantization.layers import (
     QuantizedLayer,
+    QuantizedRecurrence,
     QuantizedWeights,
     set_mode,
 )
@@ -78,6 +80,8 @@ def test_each_layer_is_its_integers_to_one_step(
         linear = isinstance(layer, QuantizedWeights) and isinstance(layer.layer, torch.nn.Linear)
         with torch.no_grad():
             simulated = (_of_steps(layer, *arguments) if linear else layer(*arguments)).numpy()
+        if isinstance(layer, QuantizedRecurrence):
+            simulated = simulated.transpose(0, 2, 1)[:, :, None]
         step = operation.quantization.scale / factors[operation.name]
         difference = np.abs(simulated - reals[operation.name] / factors[operation.name]) / step
         allowed = 2 if isinstance(operation, Multiply) and ".gate" in str(operation.sources) else 1
@@ -102,6 +106,8 @@ def _factor(name: str, operations: tuple[Operation, ...]) -> float:
         match operation:
             case OpenGate():
                 return 6.0
+            case Recurrence():
+                return 1.0
             case Multiply():
                 return factor(operation.sources[0]) * factor(operation.sources[1])
             case Convolution():

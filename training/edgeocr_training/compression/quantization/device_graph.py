@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
 from edgeocr_training.compression.quantization.affine import HIGHEST, AffineQuantization
 from edgeocr_training.errors import QuantizationError
@@ -92,6 +93,14 @@ class Mean(Operation):
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Sigmoid(Operation):
     """1 / (1 + exp(-x))."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Recurrence(Operation):
+    """LSTM layers over the columns of a map of one row, in floats: (1, C, 1, T) to (1, D, 1, T)."""
+
+    lstm: nn.LSTM
+    """On the CPU, batch first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -20,7 +20,7 @@ from edgeocr_training.compression.quantization.affine import (
     LOWEST,
     AffineQuantization,
 )
-from edgeocr_training.compression.quantization.device_graph import Convolution
+from edgeocr_training.compression.quantization.device_graph import Convolution, Recurrence
 
 Int8: TypeAlias = NDArray[np.int8]
 
@@ -154,6 +154,16 @@ def sigmoid(x: Int8, source: AffineQuantization, result: AffineQuantization) -> 
     steps = np.rint(values / np.float32(result.scale)) + result.zero_point
     table = np.clip(steps, LOWEST, HIGHEST).astype(np.int8)
     return np.asarray(table[x.astype(np.int16) - LOWEST])
+
+
+@torch.inference_mode()
+def recur(x_BC1T: Int8, source: AffineQuantization, operation: Recurrence) -> Int8:
+    """An LSTM in floats between integers. Runtimes sum in other orders: where a value lies between
+    two integers one may give the other one.
+    """
+    reals_BTC = torch.from_numpy(dequantize(x_BC1T, source)[:, :, 0].transpose(0, 2, 1).copy())
+    sequence_BTD = operation.lstm(reals_BTC)[0].numpy()
+    return quantize(sequence_BTD, operation.quantization).transpose(0, 2, 1)[:, :, None]
 
 
 def depth_to_space(x: Int8) -> Int8:

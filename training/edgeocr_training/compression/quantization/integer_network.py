@@ -24,6 +24,7 @@ from edgeocr_training.compression.quantization.device_graph import (
     Multiply,
     OpenGate,
     Operation,
+    Recurrence,
     Repeat,
     Sigmoid,
 )
@@ -80,6 +81,8 @@ def run_operation(
             return integers.mean(sources[0], scales[0], result)
         case Sigmoid():
             return integers.sigmoid(sources[0], scales[0], result)
+        case Recurrence():
+            return integers.recur(sources[0], scales[0], operation)
         case DepthToSpace():
             return integers.depth_to_space(sources[0])
         case Repeat():

@@ -30,6 +30,7 @@ from edgeocr_training.compression.quantization.fake_quantization import (
     row_scales,
 )
 from edgeocr_training.models.activations import HardSigmoid
+from edgeocr_training.models.bilstm_neck import BiLstm
 
 Weighted: TypeAlias = nn.Conv2d | nn.ConvTranspose2d | nn.Linear
 Function: TypeAlias = Literal["relu", "hard_swish", "hard_sigmoid"]
@@ -205,6 +206,19 @@ class QuantizedMean(QuantizedLayer):
     def forward(self, x_BCHW: Tensor) -> Tensor:
         rounded: Tensor = self.output(x_BCHW.mean((2, 3), keepdim=True))
         return rounded
+
+
+class QuantizedRecurrence(QuantizedLayer):
+    """LSTM layers, which stay float: what they read is integers, and so is what they give."""
+
+    def __init__(self, neck: BiLstm, config: QuantizationConfig) -> None:
+        super().__init__()
+        self.neck = neck
+        self.output = ActivationQuantizer(config)
+
+    def forward(self, feature_BC1T: Tensor) -> Tensor:
+        rounded_BTC: Tensor = self.output(self.neck(feature_BC1T))
+        return rounded_BTC
 
 
 class QuantizedSigmoid(QuantizedLayer):

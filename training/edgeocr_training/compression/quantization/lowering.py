@@ -10,6 +10,7 @@ Two things happen to scales here, neither of which changes an integer:
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -40,6 +41,7 @@ from edgeocr_training.compression.quantization.device_graph import (
     Multiply,
     OpenGate,
     Operation,
+    Recurrence,
     Repeat,
     Sigmoid,
     check_scales,
@@ -53,6 +55,7 @@ from edgeocr_training.compression.quantization.layers import (
     QuantizedLayer,
     QuantizedMean,
     QuantizedMultiply,
+    QuantizedRecurrence,
     QuantizedSigmoid,
     QuantizedWeights,
 )
@@ -219,6 +222,8 @@ class _Lowering:
                 )
             case QuantizedSigmoid():
                 return self._sigmoid(module, arguments[0])
+            case QuantizedRecurrence():
+                return self._recurrence(module, arguments[0])
             case RowPool():
                 return self._move(arguments[0], Maximum, kernel=(min(2, self._pooled_rows), 2))
             case nn.MaxPool2d():
@@ -340,6 +345,19 @@ class _Lowering:
         self._operations[value.name] = replace(
             operation,
             quantization=AffineQuantization(scale=float(np.float32(least)), zero_point=0),
+        )
+
+    def _recurrence(self, module: QuantizedRecurrence, source: _Value) -> _Value:
+        lstm = copy.deepcopy(module.neck.lstm).cpu().eval()
+        for suffix in ("", "_reverse") if lstm.bidirectional else ("",):
+            getattr(lstm, f"weight_ih_l0{suffix}").div_(source.factor)
+        return self._add(
+            Recurrence(
+                name=module.name,
+                sources=(source.name,),
+                quantization=module.output.quantization,
+                lstm=lstm,
+            )
         )
 
     def _sigmoid(self, module: QuantizedSigmoid, source: _Value) -> _Value:

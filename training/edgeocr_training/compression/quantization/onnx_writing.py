@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 import onnx
+import torch
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
@@ -25,6 +26,7 @@ from edgeocr_training.compression.quantization.device_graph import (
     Multiply,
     OpenGate,
     Operation,
+    Recurrence,
     Repeat,
     Sigmoid,
 )
@@ -122,6 +124,8 @@ def _nodes(operation: Operation, constants: dict[str, NDArray[Any]]) -> Iterator
             yield helper.make_node("GlobalAveragePool", sources, [name])
         case Sigmoid():
             yield helper.make_node("Sigmoid", sources, [name])
+        case Recurrence():
+            yield from _lstm_nodes(operation, constants)
         case DepthToSpace():
             yield helper.make_node("DepthToSpace", sources, [name], blocksize=2, mode="DCR")
         case Repeat():
@@ -143,3 +147,53 @@ def _nodes(operation: Operation, constants: dict[str, NDArray[Any]]) -> Iterator
             yield helper.make_node("Concat", sources, [name], axis=1)
         case _:
             raise AssertionError(f"no ONNX for {type(operation).__name__}")
+
+
+def _lstm_nodes(
+    operation: Recurrence, constants: dict[str, NDArray[Any]]
+) -> Iterator[onnx.NodeProto]:
+    name, lstm = operation.name, operation.lstm
+    hidden, directions = lstm.hidden_size, 2 if lstm.bidirectional else 1
+    # In this order the converter has nothing to transpose: a map's channels are last in TFLite.
+    constants[f"{name}.as_steps"] = np.array([-1, 1, lstm.input_size], np.int64)
+    constants[f"{name}.together"] = np.array([0, 0, directions * hidden], np.int64)
+    constants[f"{name}.as_map"] = np.array([1, 1, -1, directions * hidden], np.int64)
+    columns = f"{name}.columns"
+    yield helper.make_node("Transpose", operation.sources, [columns], perm=[0, 2, 3, 1])
+    yield helper.make_node("Reshape", [columns, f"{name}.as_steps"], [f"{name}.steps"])
+    before = f"{name}.steps"
+    for layer in range(lstm.num_layers):
+        suffixes = [f"_l{layer}", f"_l{layer}_reverse"][:directions]
+        here = f"{name}.{layer}"
+        for key, kind in (("input", "weight_ih"), ("recurrent", "weight_hh")):
+            constants[f"{here}.{key}"] = np.stack(
+                [_by_gate(getattr(lstm, kind + suffix)) for suffix in suffixes]
+            )
+        constants[f"{here}.bias"] = np.stack(
+            [
+                np.concatenate([_by_gate(getattr(lstm, kind + suffix)) for kind in _BIASES])
+                for suffix in suffixes
+            ]
+        )
+        yield helper.make_node(
+            "LSTM",
+            [before, *(f"{here}.{key}" for key in ("input", "recurrent", "bias"))],
+            [f"{here}.both"],
+            hidden_size=hidden,
+            direction="bidirectional" if directions == 2 else "forward",
+        )
+        # (T, directions, 1, H) to (T, 1, directions H).
+        yield helper.make_node("Transpose", [f"{here}.both"], [f"{here}.side"], perm=[0, 2, 1, 3])
+        yield helper.make_node("Reshape", [f"{here}.side", f"{name}.together"], [f"{here}.joined"])
+        before = f"{here}.joined"
+    yield helper.make_node("Reshape", [before, f"{name}.as_map"], [f"{name}.last"])
+    yield helper.make_node("Transpose", [f"{name}.last"], [name], perm=[0, 3, 1, 2])
+
+
+_BIASES: Final = ("bias_ih", "bias_hh")
+
+
+def _by_gate(parameter: torch.Tensor) -> NDArray[np.float32]:
+    """PyTorch has input, forget, cell and output gate, ONNX input, output, forget and cell."""
+    gates: list[NDArray[np.float32]] = np.split(parameter.detach().numpy(), 4)
+    return np.concatenate([gates[0], gates[3], gates[1], gates[2]])

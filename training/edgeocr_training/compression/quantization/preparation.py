@@ -37,11 +37,13 @@ from edgeocr_training.compression.quantization.layers import (
     QuantizedLayer,
     QuantizedMean,
     QuantizedMultiply,
+    QuantizedRecurrence,
     QuantizedSigmoid,
     QuantizedWeights,
 )
 from edgeocr_training.errors import QuantizationError
 from edgeocr_training.models.activations import HardSigmoid
+from edgeocr_training.models.bilstm_neck import BiLstm
 from edgeocr_training.models.classifier import Classifier
 from edgeocr_training.models.detector import Detector
 from edgeocr_training.models.normalisation import Channels3
@@ -64,7 +66,8 @@ def is_prepared(student: nn.Module) -> bool:
 def prepare(student: Student, config: QuantizationConfig) -> Student:
     """Makes a network compute as its integer form will; changed in place, weights and all.
 
-    A detector's threshold branch, which no device computes, stays float.
+    A detector's threshold branch, which no device computes, stays float; so do LSTM layers, which
+    no device computes in integers as well.
 
     Args:
         student: a detector, recogniser or classifier.
@@ -95,7 +98,12 @@ def prepare(student: Student, config: QuantizationConfig) -> Student:
                 student.head.probability_branch, config, prefix="head."
             )
         case Recogniser():
-            student.neck = _prepared(student.neck, config, prefix="neck.")  # type: ignore[assignment]
+            neck: nn.Module
+            if isinstance(student.neck, BiLstm):
+                neck = _named(QuantizedRecurrence(student.neck, config), "neck")
+            else:
+                neck = _prepared(student.neck, config, prefix="neck.")
+            student.neck = neck  # type: ignore[assignment]
             student.head = _prepared(student.head, config, prefix="head.")  # type: ignore[assignment]
         case Classifier():
             student.pool = _prepared(student.pool, config, prefix="pool.")  # type: ignore[assignment]
