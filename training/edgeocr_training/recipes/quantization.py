@@ -19,7 +19,12 @@ from edgeocr_training.recipe import Recipe, ScheduleConfig
 from edgeocr_training.recipes import RecipeFunction
 from edgeocr_training.recipes.classification import cls, cls_cpu
 from edgeocr_training.recipes.detection import det_lines, det_lines_cpu, det_lines_edge
-from edgeocr_training.recipes.recognition import rec_ch_conv, rec_ch_edge, rec_en_edge
+from edgeocr_training.recipes.recognition import (
+    rec_ch,
+    rec_ch_conv,
+    rec_ch_edge,
+    rec_en_edge,
+)
 from edgeocr_training.tasks.quantized import QuantizedTaskConfig
 
 PACT: Final = QuantizationConfig()
@@ -44,7 +49,7 @@ def integer_recipe(
     """The recipe that goes on in integers from what another one trained in floats.
 
     Args:
-        base: trains in floats; its student has no LSTM.
+        base: trains in floats; all but the LSTM layers of its student becomes integers.
         name: of the new recipe.
         what: is appended to the description.
         quantization: how activations get their ranges.
@@ -98,6 +103,7 @@ _FLOAT: Final[dict[str, tuple[RecipeFunction, int, int]]] = {
     "det_lines_cpu": (det_lines_cpu, 2, 1),
     "det_lines_edge": (det_lines_edge, 20, 5),
     "rec_en_edge": (rec_en_edge, 3, 1),
+    "rec_ch": (rec_ch, 2, 1),
     "rec_ch_edge": (rec_ch_edge, 3, 1),
     "rec_ch_conv": (rec_ch_conv, 2, 1),
 }
