@@ -372,6 +372,16 @@ def _percent(value: float, *, sign: bool = False) -> str:
     return f"{100 * value:+.1f}" if sign else f"{100 * value:.1f}"
 
 
+def _of_seeds(seeds: Sequence[int]) -> str:
+    if len(seeds) == 1:
+        return f"One run each, with the seed {seeds[0]}, in percent."
+    return (
+        f"Means over the seeds {', '.join(map(str, seeds))}, in percent; ± is the standard "
+        "deviation over them. A change is within noise where it is smaller than two standard "
+        "errors of its mean."
+    )
+
+
 def _remarks(
     table: AblationTable, runs: Sequence[AblationRun], config: AblationConfig, recipe: Recipe
 ) -> str:
@@ -382,9 +392,7 @@ def _remarks(
         warm_up = f" The warm-up, where there is one, lasts {config.warm_up_epochs:g} epochs."
     return "\n".join(
         [
-            f"Means over the seeds {', '.join(map(str, seeds))}, in percent; ± is the standard "
-            "deviation over them. Minutes are those of training. A change is within noise where "
-            "it is smaller than two standard errors of its mean.",
+            f"{_of_seeds(seeds)} Minutes are those of training.",
             "",
             "What differs from the paper:",
             "",
