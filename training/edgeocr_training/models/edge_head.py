@@ -1,7 +1,7 @@
 """A DB head of few operations. Its maps have half of the image's resolution, or all of it.
 
-At half there is a quarter of the pixels to compute, to hand over and to train on. Text of ten
-pixels has a kernel of two there, and its box is as coarse: the whole resolution finds more of it.
+At half there is a quarter of the pixels to compute, to hand over and to train on. But the kernel of
+text that is ten pixels high is two of them there, and its box as coarse.
 """
 
 from __future__ import annotations
