@@ -282,7 +282,9 @@ def _add_compression(commands: argparse._SubParsersAction[argparse.ArgumentParse
         help="folder of the data sets that the recipe names (default: data)",
     )
     compression.add_argument(
-        "--device", default=None, help="cpu or cuda, to train on (default: cuda if there is one)"
+        "--device",
+        default="auto",
+        help="cpu, cuda, cuda:1 or auto, to train on (default: cuda if there is one)",
     )
     compression.add_argument("--out", metavar="DIR", type=Path, required=True)
     compression.set_defaults(run=_compression)
@@ -456,9 +458,8 @@ def _checkpoint(arguments: argparse.Namespace) -> None:
 
 
 def _compression(arguments: argparse.Namespace) -> None:
-    import torch
-
     from edgeocr_conversion.compression import TABLE, CompressionConfig, compare_compression
+    from edgeocr_training.devices import device_named
 
     config = CompressionConfig(
         recipe=arguments.recipe,
@@ -472,10 +473,9 @@ def _compression(arguments: argparse.Namespace) -> None:
         settings=tuple(arguments.settings),
         data_root=arguments.data_root,
     )
-    named = arguments.device or ("cuda" if torch.cuda.is_available() else "cpu")
     with _Bars() as bars:
         stopped = compare_compression(
-            config, arguments.out, device=torch.device(named), progress=bars.show
+            config, arguments.out, device=device_named(arguments.device), progress=bars.show
         )
     if stopped is not None:
         print(f"edgeocr-convert: {stopped.name}: call it again to go on", file=sys.stderr)

@@ -14,24 +14,14 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import torch
 from ai_edge_litert import interpreter as litert  # type: ignore[import-untyped]
-from torch import nn
 
 from edgeocr.whole_files import write_whole
-from edgeocr_benchmarks.environment import machine
 from edgeocr_conversion.calibration import Progress, no_progress
 from edgeocr_conversion.checkpoints import stage_settings
-from edgeocr_conversion.compression_table import (
-    PRUNING_ROWS,
-    QUANTIZATION_ROWS,
-    CompressedRow,
-    CompressionRow,
-    markdown,
-)
 from edgeocr_conversion.errors import ConversionError
 from edgeocr_conversion.sources import Shape
 from edgeocr_conversion.student_tflite import write_student_tflite
@@ -41,6 +31,14 @@ from edgeocr_training.compression.quantization.calibration import (
 )
 from edgeocr_training.compression.quantization.integer_network import integer_student
 from edgeocr_training.compression.quantization.preparation import is_prepared
+from edgeocr_training.compression.table import (
+    PRUNING_ROWS,
+    QUANTIZATION_ROWS,
+    CompressedRow,
+    CompressionRow,
+    markdown,
+    measured_on,
+)
 from edgeocr_training.loop import LATEST, train
 from edgeocr_training.recipe import Recipe
 from edgeocr_training.recipe_json import fingerprint, recipe_data
@@ -48,6 +46,10 @@ from edgeocr_training.recipes import recipe_named
 from edgeocr_training.recipes.quantization import integer_recipe
 from edgeocr_training.settings import with_settings
 from edgeocr_training.trained_student import trained_student
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
 
 RECORD: Final = "compression.json"
 TABLE: Final = "compression.md"
@@ -160,7 +162,7 @@ def compare_compression(
         folder / TABLE,
         f"# Compression of {recipe.name}\n\n{table}\n\nMilliseconds are medians of "
         f"{config.rounds} runs in turns at {height}x{width} on {config.threads} "
-        f"{'thread' if config.threads == 1 else 'threads'} of {machine().get('cpu', 'a CPU')}; "
+        f"{'thread' if config.threads == 1 else 'threads'} of {measured_on().get('cpu', 'a CPU')}; "
         "the ratio's interval is of 95 %. Papers' figures are of their own data, and of a "
         "Snapdragon 855.\n".encode(),
     )
@@ -284,7 +286,7 @@ def _recorded(path: Path, identity: Mapping[str, Any]) -> dict[str, CompressedRo
 def _record(path: Path, identity: Mapping[str, Any], measured: Mapping[str, CompressedRow]) -> None:
     data = {
         "compared": identity,
-        "machine": machine(),
+        "machine": measured_on(),
         "rows": [asdict(row) for row in measured.values()],
     }
     write_whole(path, json.dumps(data, indent=2).encode())

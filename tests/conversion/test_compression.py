@@ -20,14 +20,10 @@ from edgeocr_conversion.compression import (
     compare_compression,
     time_in_turns,
 )
-from edgeocr_conversion.compression_table import (
-    PRUNING_ROWS,
-    CompressedRow,
-    markdown,
-)
 from edgeocr_conversion.errors import ConversionError
 from edgeocr_conversion.flatbuffer import read_model, tensor_shape, type_name
 from edgeocr_training.checkpoint import Weights, save_weights
+from edgeocr_training.compression.table import PRUNING_ROWS, CompressedRow, markdown
 from edgeocr_training.loop import RunResult
 from edgeocr_training.recipes import recipe_named
 

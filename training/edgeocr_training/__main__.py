@@ -576,21 +576,11 @@ def _recipe(arguments: argparse.Namespace) -> Recipe:
 def _device(arguments: argparse.Namespace) -> torch.device:
     import torch
 
+    from edgeocr_training.devices import device_named
+
     if arguments.threads is not None:
         torch.set_num_threads(arguments.threads)
-    if arguments.device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(arguments.device)
-    except RuntimeError:
-        device = None
-    if device is None or device.type not in ("cpu", "cuda"):
-        raise OptionError(f"--device {arguments.device}: it is cpu, cuda, cuda:1 or auto")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise OptionError(
-            f"--device {arguments.device}: there are {torch.cuda.device_count()} CUDA devices here"
-        )
-    return device
+    return device_named(arguments.device)
 
 
 def _print_json(data: Any) -> None:

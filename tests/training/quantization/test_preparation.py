@@ -156,7 +156,9 @@ def test_operators_without_an_integer_form_are_named() -> None:
     shuffle = ClassifierConfig(backbone=LineShuffleNetV2Config()).build()
     with pytest.raises(QuantizationError, match=r"^backbone\.\w+: .* has no integer form"):
         prepare(shuffle, QuantizationConfig())
-    with pytest.raises(QuantizationError, match=r"^neck\.lstm: LSTM has no integer form"):
-        prepare(RecogniserConfig().build(), QuantizationConfig())
+    lines = RecogniserConfig().build()
+    lines.head.features = nn.GELU()
+    with pytest.raises(QuantizationError, match=r"^head\.features: GELU has no integer form"):
+        prepare(lines, QuantizationConfig())
     with pytest.raises(QuantizationError, match="a Linear is no detector"):
         prepare(nn.Linear(1, 1), QuantizationConfig())

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
 
 from edgeocr_training.compression.quantization.affine import HIGHEST, AffineQuantization
 from edgeocr_training.errors import QuantizationError
+
+if TYPE_CHECKING:
+    # The converter reads tables of ranges without PyTorch.
+    from torch import nn
 
 Layout: TypeAlias = Literal["map", "sequence", "vector"]
 """Of the output: (1, C, H, W), (1, T, C) of a map with one row, or (1, C) of a single pixel."""

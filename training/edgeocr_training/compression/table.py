@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 
+from edgeocr_benchmarks.environment import machine
 from edgeocr_benchmarks.sampling import median, ratio_of_medians
-from edgeocr_conversion.sources import Stage
 from edgeocr_training.compression.quantization.activation_quantizer import QuantizationConfig
 from edgeocr_training.compression.quantization.range_estimation import Method
 from edgeocr_training.recipes.quantization import PACT, PP_OCR, WITHOUT_PACT
+
+Stage: TypeAlias = Literal["det", "cls", "rec"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +158,11 @@ def markdown(
             )
         )
     return "\n".join(lines)
+
+
+def measured_on() -> dict[str, Any]:
+    """The machine, as results of ``edgeocr-bench`` record it."""
+    return machine()
 
 
 def _reported(paper: Reported | None, attribute: str) -> str:
