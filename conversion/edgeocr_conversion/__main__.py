@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -474,9 +475,12 @@ def _compression(arguments: argparse.Namespace) -> None:
         data_root=arguments.data_root,
     )
     with _Bars() as bars:
-        stopped = compare_compression(
-            config, arguments.out, device=device_named(arguments.device), progress=bars.show
-        )
+        try:
+            stopped = compare_compression(
+                config, arguments.out, device=device_named(arguments.device), progress=bars.show
+            )
+        except KeyboardInterrupt:  # between two runs, which notice signals themselves
+            stopped = signal.SIGINT
     if stopped is not None:
         print(f"edgeocr-convert: {stopped.name}: call it again to go on", file=sys.stderr)
         raise SystemExit(EXIT_SIGNAL + stopped)

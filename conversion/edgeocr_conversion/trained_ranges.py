@@ -45,16 +45,7 @@ from edgeocr_training.compression.quantization.affine import (
 from edgeocr_training.compression.quantization.range_table import RangeTable
 
 MOVES: Final = frozenset(
-    {
-        "CONCATENATION",
-        "DEPTH_TO_SPACE",
-        "MAX_POOL_2D",
-        "PAD",
-        "RESHAPE",
-        "SPLIT",
-        "SQUEEZE",
-        "TRANSPOSE",
-    }
+    {"CONCATENATION", "DEPTH_TO_SPACE", "MAX_POOL_2D", "PAD", "RESHAPE", "SQUEEZE", "TRANSPOSE"}
 )
 """Operators whose result has the scale of what they read."""
 _RECURRENT: Final = frozenset({"BIDIRECTIONAL_SEQUENCE_LSTM", "UNIDIRECTIONAL_SEQUENCE_LSTM"})

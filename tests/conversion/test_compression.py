@@ -119,6 +119,23 @@ def test_a_stopped_run_is_told_and_can_go_on(
     assert names == ["float"]
 
 
+def test_an_interruption_between_runs_is_told_alike(
+    checkpoint: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def interrupted(*arguments: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(compression, "compare_compression", interrupted)
+    out = ["--out", str(tmp_path), "--device", "cpu"]
+    with pytest.raises(SystemExit) as left:
+        main(["compression", DIRECTIONS, "--checkpoint", str(checkpoint), "--epochs", "1", *out])
+    assert left.value.code == 128 + signal.SIGINT
+    assert "SIGINT: call it again to go on" in capsys.readouterr().err
+
+
 def test_another_network_needs_another_folder(
     compared: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
