@@ -271,6 +271,8 @@ def _reason(model: Model, operator: Any) -> str:
     kind = operator_name(model, operator)
     if kind in _ABSENT or kind.startswith("CUSTOM:"):
         return "XNNPACK has no such operator"
+    if kind == "DEQUANTIZE" and is_constant(model, tensors[operator.inputs[0]]):
+        return "restores weights once, when the model is loaded"
     output = tensors[operator.outputs[0]]
     integer = type_name(output) in ("INT8", "UINT8")
     if integer and kind in _FLOAT_ONLY:
@@ -311,8 +313,8 @@ def operator_macs(model: Model, operator: Any) -> int:
         return size(output) * tensor_shape(tensors[inputs[0]])[-2 if options.adjX else -1]
     if kind.endswith("SEQUENCE_LSTM"):  # every weight matrix once for each step
         steps_first = tensor_shape(tensors[inputs[0]])
-        weights = [i for i in inputs[1:] if i >= 0 and tensors[i].buffer]
-        matrices = [i for i in weights if len(tensor_shape(tensors[i])) == 2]
+        kept = [i for i in inputs[1:] if i >= 0 and not tensors[i].isVariable]
+        matrices = [i for i in kept if len(tensor_shape(tensors[i])) == 2]
         return steps_first[0] * steps_first[1] * sum(map(size, matrices))
     return 0
 

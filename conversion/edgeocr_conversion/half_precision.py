@@ -18,10 +18,11 @@ _SMALLEST: Final = 64
 """Constants of fewer elements stay float32: a DEQUANTIZE costs more than they save."""
 
 
-def to_half_precision(model: Model) -> Model:
-    """A copy of a float32 model whose weights are stored as float16.
+def to_half_precision(model: Model, *, exact_only: bool = False) -> Model:
+    """A copy of a model whose float32 weights are stored as float16.
 
-    Constants with a value beyond float16's range stay as they are.
+    Constants with a value beyond float16's range stay as they are; with ``exact_only`` all do
+    that float16 would change.
     """
     half = copy.copy(model)
     half.buffers = list(model.buffers)
@@ -32,11 +33,15 @@ def to_half_precision(model: Model) -> Model:
         schema.OperatorCodeT(builtinCode=code, deprecatedBuiltinCode=code, version=2)
     )
     stored: dict[int, int | None] = {}
-    half.subgraphs = [_halved(model, half, subgraph, stored) for subgraph in model.subgraphs]
+    half.subgraphs = [
+        _halved(model, half, subgraph, stored, exact_only) for subgraph in model.subgraphs
+    ]
     return half
 
 
-def _halved(model: Model, half: Model, subgraph: Any, stored: dict[int, int | None]) -> Any:
+def _halved(
+    model: Model, half: Model, subgraph: Any, stored: dict[int, int | None], exact_only: bool
+) -> Any:
     """A copy of a subgraph; ``stored`` maps float32 buffers to their float16 form."""
     result = copy.copy(subgraph)
     result.tensors = list(subgraph.tensors)
@@ -45,7 +50,7 @@ def _halved(model: Model, half: Model, subgraph: Any, stored: dict[int, int | No
         if tensor.type != schema.TensorType.FLOAT32:
             continue
         if tensor.buffer not in stored:
-            stored[tensor.buffer] = _store(model, half, tensor)
+            stored[tensor.buffer] = _store(model, half, tensor, exact_only)
         buffer = stored[tensor.buffer]
         if buffer is None:
             continue
@@ -70,12 +75,15 @@ def _halved(model: Model, half: Model, subgraph: Any, stored: dict[int, int | No
     return result
 
 
-def _store(model: Model, half: Model, tensor: Any) -> int | None:
+def _store(model: Model, half: Model, tensor: Any, exact_only: bool) -> int | None:
     value = constant_value(model, tensor)
     if value is None or value.size < _SMALLEST:
         return None
     if np.abs(value).max() > np.finfo(np.float16).max:
         return None
-    data = np.frombuffer(value.astype(np.float16).tobytes(), np.uint8)
+    rounded = value.astype(np.float16)
+    if exact_only and not np.array_equal(rounded, value):
+        return None
+    data = np.frombuffer(rounded.tobytes(), np.uint8)
     half.buffers.append(schema.BufferT(data=data))
     return len(half.buffers) - 1

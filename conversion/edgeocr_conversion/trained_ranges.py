@@ -32,6 +32,7 @@ from edgeocr_conversion.flatbuffer import (
     tensor_shape,
     type_name,
 )
+from edgeocr_conversion.half_precision import to_half_precision
 from edgeocr_conversion.interpreter import plain_interpreter
 from edgeocr_conversion.observation import Observation
 from edgeocr_conversion.quantization import quantize_within
@@ -67,7 +68,7 @@ class Matching:
 
 
 def quantize_as_trained(model: Path, original: Path, table: RangeTable) -> Model:
-    """The INT8 form of a float model with one signature.
+    """The INT8 form of a float model with one signature; LSTM layers get weights of float16.
 
     Args:
         model: float TFLite file that was converted from ``original``.
@@ -94,7 +95,8 @@ def quantize_as_trained(model: Path, original: Path, table: RangeTable) -> Model
     _check_integers(quantized, matching.recurrent)
     _put_scales(quantized, quantizations)
     _put_weights(quantized, tree, names, table)
-    return quantized
+    # LSTM layers alone have float weights, and these were rounded when the table was made.
+    return to_half_precision(quantized, exact_only=True) if matching.recurrent else quantized
 
 
 def match_tensors(model: Path, original: Path, table: RangeTable) -> Matching:

@@ -60,3 +60,16 @@ def test_what_float16_cannot_hold_stays(tiny_bundle: Callable[[str], Path]) -> N
     half = to_half_precision(part)
     kinds = [operator_name(half, operator) for operator in half.subgraphs[0].operators]
     assert "DEQUANTIZE" not in kinds, name
+
+
+def test_what_float16_would_change_stays_where_it_must_be_exact(
+    tiny_bundle: Callable[[str], Path],
+) -> None:
+    (_, part), *_ = split_signatures(read_model(tiny_bundle("fp32") / "rec.tflite")).items()
+    kernel = next(t for t in part.subgraphs[0].tensors if len(t.shape) == 4 and t.buffer)
+    held = np.full(kernel.shape, 0.25, np.float32)
+    for values, restored in ((held, 1), (held + np.float32(2**-20), 0)):
+        part.buffers[kernel.buffer].data = np.frombuffer(values.tobytes(), np.uint8)
+        half = to_half_precision(part, exact_only=True)
+        kinds = [operator_name(half, operator) for operator in half.subgraphs[0].operators]
+        assert kinds.count("DEQUANTIZE") == restored

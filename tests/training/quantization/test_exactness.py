@@ -135,6 +135,13 @@ def test_xnnpack_takes_all_of_it_in_one_piece(converted: Converted) -> None:
         assert report.partitions <= 3
         lstms = {"BIDIRECTIONAL_SEQUENCE_LSTM", "RESHAPE"}
         assert set(report.float_operators) <= lstms, report.float_operators
+        restored = [operator for operator in report.outside if operator.kind == "DEQUANTIZE"]
+        # Both directions of two layers have four matrices for the input and four for the state.
+        assert sum(len(operator.output_shape) == 2 for operator in restored) == 2 * 2 * 8
+        assert {operator.types for operator in restored} == {("FLOAT16",)}
+        assert {operator.reason for operator in restored} == {
+            "restores weights once, when the model is loaded"
+        }
         return
     assert report.partitions == 1
     assert report.delegated == sum(report.operators.values())

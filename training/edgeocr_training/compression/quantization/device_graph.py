@@ -103,7 +103,7 @@ class Recurrence(Operation):
     """LSTM layers over the columns of a map of one row, in floats: (1, C, 1, T) to (1, D, 1, T)."""
 
     lstm: nn.LSTM
-    """On the CPU, batch first."""
+    """On the CPU, batch first; the values of its matrices are those of float16."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

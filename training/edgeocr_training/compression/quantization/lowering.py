@@ -351,6 +351,10 @@ class _Lowering:
         lstm = copy.deepcopy(module.neck.lstm).cpu().eval()
         for suffix in ("", "_reverse") if lstm.bidirectional else ("",):
             getattr(lstm, f"weight_ih_l0{suffix}").div_(source.factor)
+        # A device keeps the matrices as float16, and what is exact from here on is so with them.
+        for name, matrix in lstm.named_parameters():
+            if name.startswith("weight"):
+                matrix.copy_(matrix.half())
         return self._add(
             Recurrence(
                 name=module.name,
