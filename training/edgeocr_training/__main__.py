@@ -290,6 +290,12 @@ def _add_quantize(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         help="of training data that the student is shown (default: %(default)s)",
     )
     quantize.add_argument(
+        "--equalise",
+        action="store_true",
+        help="bring the channels of each layer to like ranges before, where the next layer can "
+        "take that back: a start for training in integers (default: leave the weights alone)",
+    )
+    quantize.add_argument(
         "--symmetric",
         action="store_true",
         help="ranges around 0, as PP-OCR has them (default: each end for itself)",
@@ -448,6 +454,7 @@ def _quantize(arguments: argparse.Namespace) -> int:
         config=CalibrationConfig(
             method=arguments.method,
             batches=arguments.batches,
+            equalise=arguments.equalise,
             quantization=QuantizationConfig(
                 form="symmetric" if arguments.symmetric else "asymmetric"
             ),

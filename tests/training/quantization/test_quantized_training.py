@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,11 @@ from edgeocr_training.compression.quantization.activation_quantizer import (
 from edgeocr_training.compression.quantization.export import table_path
 from edgeocr_training.compression.quantization.preparation import is_prepared
 from edgeocr_training.compression.quantization.range_table import RangeTable
+from edgeocr_training.errors import QuantizationError
 from edgeocr_training.models.dbfpn import DbFpnConfig
 from edgeocr_training.models.detector import DetectorConfig
 from edgeocr_training.models.mobilenet_v3 import MobileNetV3Config
-from edgeocr_training.recipes import recipe_functions
+from edgeocr_training.recipes import recipe_functions, recipe_named
 from edgeocr_training.tasks.cml_detection import CmlDetectionConfig
 from edgeocr_training.tasks.distill_detection import DistillDetectionConfig
 from edgeocr_training.tasks.quantized import QuantizedTaskConfig
@@ -106,6 +108,28 @@ def test_calibration_after_training(
     assert measured["margin"] == pytest.approx(before["margin"], rel=0.25)
 
 
+def test_training_begins_at_the_ranges_that_are_there(
+    float_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calibrated, symmetric = tmp_path / "calibrated.pt", tmp_path / "symmetric.pt"
+    for out, options in ((calibrated, ("--equalise",)), (symmetric, ("--symmetric",))):
+        done(
+            capsys, "quantize", FLOAT, "--checkpoint", str(float_run / "best.pt"), *options,
+            "--batches", "2", "--out", str(out), *CPU,
+        )  # fmt: skip
+    recipe = recipe_named(PACT, data_root=str(float_run))
+    assert isinstance(recipe.task, QuantizedTaskConfig)
+    begun = replace(recipe.task, weights=str(calibrated)).build().student
+    tensors = load_weights(calibrated).student
+    assert all(torch.equal(begun.state_dict()[name], tensors[name]) for name in tensors)
+    assert all(
+        float(q.alpha.detach()) == pytest.approx(max(float(q.high), 0.0))
+        for _, q in quantizers(begun)
+    )
+    with pytest.raises(QuantizationError, match="has symmetric ranges, and training wants asymm"):
+        replace(recipe.task, weights=str(symmetric)).build()
+
+
 def test_symmetric_calibration_is_read_back_as_such(
     float_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -121,7 +145,7 @@ def test_symmetric_calibration_is_read_back_as_such(
 
 @pytest.mark.parametrize(
     ("again", "fault"),
-    [(True, "this Classifier is prepared already"), (False, "is the checkpoint itself")],
+    [(True, "is quantized already"), (False, "is the checkpoint itself")],
 )
 def test_what_cannot_be_calibrated(
     again: bool,

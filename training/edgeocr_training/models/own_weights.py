@@ -30,14 +30,8 @@ def load_student(network: nn.Module, path: Path, *, parts: Sequence[str] | None 
         CheckpointError: the file is missing or corrupt, a tensor doesn't fit, or the file is of
             a pruned network and parts are left out.
     """
-    try:
-        # Tensors and plain data only: a file can't run code.
-        content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # zip, pickle and OS errors have no base class but this
-        raise CheckpointError(f"{path} can't be read as weights: {error}") from error
-    weights = content.get(_STUDENT) if isinstance(content, dict) else None
-    if not isinstance(weights, dict) or not all(isinstance(w, Tensor) for w in weights.values()):
-        raise CheckpointError(f"{path} holds no tensors under {_STUDENT!r}")
+    content = _content(path)
+    weights: dict[str, Tensor] = content[_STUDENT]
 
     children = [name for name, _ in network.named_children()]
     left = [name for name in children if parts is not None and name not in parts]
@@ -65,6 +59,28 @@ def load_student(network: nn.Module, path: Path, *, parts: Sequence[str] | None 
                 f"{tuple(weights[name].shape)}, not {tuple(wanted[name].shape)}"
             )
     network.load_state_dict({**present, **weights})
+
+
+def student_tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of the student that a file of weights holds.
+
+    Raises:
+        CheckpointError: the file is missing or corrupt, or holds none.
+    """
+    tensors: dict[str, Tensor] = _content(path)[_STUDENT]
+    return tensors
+
+
+def _content(path: Path) -> dict[str, Any]:
+    try:
+        # Tensors and plain data only: a file can't run code.
+        content: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # zip, pickle and OS errors have no base class but this
+        raise CheckpointError(f"{path} can't be read as weights: {error}") from error
+    weights = content.get(_STUDENT) if isinstance(content, dict) else None
+    if not isinstance(weights, dict) or not all(isinstance(w, Tensor) for w in weights.values()):
+        raise CheckpointError(f"{path} holds no tensors under {_STUDENT!r}")
+    return dict(content)
 
 
 def check_one_source(own: str | None, official: str | None) -> None:

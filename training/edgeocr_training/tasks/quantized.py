@@ -12,10 +12,12 @@ from torch import Tensor, nn
 from edgeocr_training.compression.quantization.activation_quantizer import (
     QuantizationConfig,
     clip_penalty,
+    recorded_config,
 )
 from edgeocr_training.compression.quantization.integer_network import integer_student
 from edgeocr_training.compression.quantization.preparation import prepare
-from edgeocr_training.models.own_weights import load_student
+from edgeocr_training.errors import QuantizationError
+from edgeocr_training.models.own_weights import load_student, student_tensors
 from edgeocr_training.tasks.task import Task, TaskConfig
 
 
@@ -26,18 +28,30 @@ class QuantizedTaskConfig:
     task: TaskConfig
     """With or without a teacher; the weights that it names for its student are replaced."""
     weights: str
-    """File of the student's float weights, pruned or not: ``best.pt`` of the task's run."""
+    """File of the student's weights, pruned or not: ``best.pt`` of the task's run, or what
+    ``edgeocr-train quantize`` made of it. Ranges that are there are where training begins."""
     quantization: QuantizationConfig = field(default_factory=QuantizationConfig)
 
     def build(self) -> QuantizedTask:
         """See :meth:`~edgeocr_training.tasks.task.TaskConfig.build`.
 
         Raises:
-            QuantizationError: the student has an operator without an integer form.
+            QuantizationError: the student has an operator without an integer form, or the weights
+                have ranges of the other form.
         """
-        task = self.task.build()
-        load_student(task.student, Path(self.weights))
-        prepare(task.student, self.quantization)
+        task, path = self.task.build(), Path(self.weights)
+        calibrated = recorded_config(student_tensors(path))
+        if calibrated is None:
+            load_student(task.student, path)
+            prepare(task.student, self.quantization)
+        elif calibrated.form == self.quantization.form:
+            prepare(task.student, self.quantization)
+            load_student(task.student, path)
+        else:
+            raise QuantizationError(
+                f"{path} has {calibrated.form} ranges, and training wants "
+                f"{self.quantization.form} ones: start from weights without ranges"
+            )
         return QuantizedTask(task, self.quantization)
 
     def build_student(self) -> nn.Module:

@@ -15,6 +15,7 @@ from edgeocr_training.compression.quantization.activation_quantizer import (
     QuantizationConfig,
     quantizers,
 )
+from edgeocr_training.compression.quantization.channel_equalisation import equalise_channels
 from edgeocr_training.compression.quantization.layers import set_mode
 from edgeocr_training.compression.quantization.lowering import convert
 from edgeocr_training.compression.quantization.preparation import is_prepared, prepare
@@ -36,6 +37,8 @@ class CalibrationConfig:
     method: Method = "mse"
     batches: int = 8
     """Of the recipe's training data."""
+    equalise: bool = False
+    """Whether channels are brought to like ranges before; see :mod:`.channel_equalisation`."""
     quantization: QuantizationConfig = field(default_factory=QuantizationConfig)
 
     def __post_init__(self) -> None:
@@ -94,7 +97,10 @@ def quantize_checkpoint(
     """
     if out.exists() and checkpoint.exists() and out.samefile(checkpoint):
         raise QuantizationError(f"{out} is the checkpoint itself: choose another file")
-    student = prepare(trained_student(recipe, checkpoint), config.quantization).to(device)
+    student = trained_student(recipe, checkpoint)
+    if is_prepared(student):
+        raise QuantizationError(f"{checkpoint} is quantized already")
+    student.to(device)
     loader = TrainingLoader(
         recipe.data.build(),
         batch_size=recipe.batch_size,
@@ -104,10 +110,12 @@ def quantize_checkpoint(
     )
     try:
         batches = itertools.chain.from_iterable(map(loader.epoch, itertools.count()))
-        images = (
+        images = [
             batch.tensors["image"].to(device) for batch in itertools.islice(batches, config.batches)
-        )
-        calibrate(student, images, config.method)
+        ]
+        if config.equalise:
+            equalise_channels(student, images)
+        calibrate(prepare(student, config.quantization).to(device), images, config.method)
     finally:
         loader.close()
     convert(student)  # an error is better noticed before a file is there
