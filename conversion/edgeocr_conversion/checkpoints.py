@@ -1,8 +1,8 @@
 """Checkpoints of training runs as models for a bundle.
 
 A checkpoint names its recipe; the recipe builds the network, which says what stage it is for, how
-it takes pixels and, of a recogniser, which characters it knows. What remains is where it is used:
-input shapes and thresholds, of which PP-OCRv2's are the defaults.
+it takes pixels and, of a recogniser, which characters it knows. How a detector's map becomes boxes
+is what the recipe measured it with. What remains, input shapes and other thresholds, is PP-OCRv2's.
 """
 
 from __future__ import annotations
@@ -30,11 +30,12 @@ from edgeocr_training.compression.quantization.preparation import is_prepared
 from edgeocr_training.compression.quantization.range_table import RangeTable
 from edgeocr_training.data.charset import read_charset
 from edgeocr_training.data.line_dataset import LinesConfig
+from edgeocr_training.evaluation.detection import DetectionEvaluatorConfig
 from edgeocr_training.models.classifier import Classifier
 from edgeocr_training.models.detector import Detector
 from edgeocr_training.models.onnx_export import export_onnx
 from edgeocr_training.models.recogniser import Recogniser
-from edgeocr_training.recipe import Recipe
+from edgeocr_training.recipe import EvaluatorConfig, Recipe
 from edgeocr_training.recipes import recipe_named
 from edgeocr_training.trained_student import trained_student
 
@@ -43,6 +44,18 @@ if TYPE_CHECKING:
 
 _SHAPES_OF: Final = "ppocrv2"
 """Official bundle whose input shapes are the defaults: our networks take images as they do."""
+_BOXES: Final = (
+    "limit_side",
+    "limit_type",
+    "max_side",
+    "threshold",
+    "box_threshold",
+    "unclip_ratio",
+    "max_candidates",
+    "dilation",
+    "score_mode",
+)
+"""What both the evaluation of a detector and its bundle state of maps and boxes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +105,7 @@ def checkpoint_model(
             f"{weights.recipe}_pact, calibrate it here (--calibrate) or in PyTorch "
             "(edgeocr-train quantize)"
         )
-    stage, settings = stage_settings(student, shapes)
+    stage, settings = stage_settings(student, shapes, evaluation=recipe.evaluation)
     path = folder / f"{stage}.onnx"
     if prepared:
         export_prepared(student, path)
@@ -115,8 +128,18 @@ def checkpoint_model(
     )
 
 
-def stage_settings(student: nn.Module, shapes: Sequence[Shape] = ()) -> tuple[Stage, StageSettings]:
-    """What a trained network is for, and how it is used; ``shapes`` instead of the usual ones.
+def stage_settings(
+    student: nn.Module,
+    shapes: Sequence[Shape] = (),
+    *,
+    evaluation: EvaluatorConfig | None = None,
+) -> tuple[Stage, StageSettings]:
+    """What a trained network is for, and how it is used.
+
+    Args:
+        student: built by a recipe.
+        shapes: instead of the usual ones.
+        evaluation: of the recipe; a detector's map becomes boxes as it did there.
 
     Raises:
         ConversionError: it is for no stage of a bundle, or takes no such shape.
@@ -124,10 +147,16 @@ def stage_settings(student: nn.Module, shapes: Sequence[Shape] = ()) -> tuple[St
     usual = official_bundle(_SHAPES_OF)
     match student:
         case Detector():
+            boxes = (
+                {name: getattr(evaluation, name) for name in _BOXES}
+                if isinstance(evaluation, DetectionEvaluatorConfig)
+                else {}
+            )
             return "det", DetectionSettings(
                 shapes=tuple(shapes) or usual.det_settings.shapes,
                 mean=student.mean,
                 std=student.std,
+                **boxes,
             )
         case Classifier():
             own = ((student.height, student.width),)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import onnx
@@ -11,14 +12,15 @@ import torch
 from torch import nn
 
 from edgeocr_conversion.__main__ import main
-from edgeocr_conversion.checkpoints import checkpoint_model
-from edgeocr_conversion.sources import OrientationSettings
+from edgeocr_conversion.checkpoints import checkpoint_model, stage_settings
+from edgeocr_conversion.sources import DetectionSettings, OrientationSettings
 from edgeocr_training.checkpoint import Weights, save_weights
 from edgeocr_training.compression.quantization.activation_quantizer import (
     QuantizationConfig,
     quantizers,
 )
 from edgeocr_training.compression.quantization.preparation import prepare
+from edgeocr_training.evaluation.detection import DetectionEvaluatorConfig
 from edgeocr_training.recipes import recipe_named
 
 DIRECTIONS = (
@@ -60,6 +62,20 @@ def test_a_checkpoint_says_what_it_is(
     assert settings.mean == (128 / 255,) * 3
     assert loaded.model.trained is not None
     assert loaded.model.trained.activations["x"].zero_point == 0
+
+
+def test_a_detector_is_used_as_it_was_measured() -> None:
+    recipe = recipe_named("det_lines_slim")
+    assert isinstance(recipe.evaluation, DetectionEvaluatorConfig)
+    evaluation = replace(recipe.evaluation, unclip_ratio=1.25, dilation=True, max_side=1280)
+    stage, settings = stage_settings(
+        recipe.task.build_student(), ((640, 640),), evaluation=evaluation
+    )
+    assert stage == "det"
+    assert isinstance(settings, DetectionSettings)
+    assert settings.shapes == ((640, 640),)
+    assert (settings.unclip_ratio, settings.dilation, settings.max_side) == (1.25, True, 1280)
+    assert (settings.threshold, settings.box_threshold) == (0.3, 0.6)
 
 
 def test_a_float_checkpoint_is_left_to_be_calibrated(
