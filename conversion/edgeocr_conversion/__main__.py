@@ -8,7 +8,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -206,6 +206,7 @@ def _parser() -> argparse.ArgumentParser:
     sensitivity.set_defaults(run=_sensitivity)
 
     _add_compression(commands)
+    _add_equality(commands)
     report = commands.add_parser(
         "report",
         help="show what XNNPACK takes of a model or bundle, and what it leaves",
@@ -289,6 +290,44 @@ def _add_compression(commands: argparse._SubParsersAction[argparse.ArgumentParse
     )
     compression.add_argument("--out", metavar="DIR", type=Path, required=True)
     compression.set_defaults(run=_compression)
+
+
+def _add_equality(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    equality = commands.add_parser(
+        "equality",
+        help="show whether a bundle computes what was trained",
+        description="Gives a bundle's models and the checkpoints that they were made of the same "
+        "images, and counts where their results are the same: as training simulates integers, and "
+        "as the integer reference computes them.",
+    )
+    equality.add_argument("bundle", metavar="BUNDLE", type=Path)
+    equality.add_argument(
+        "checkpoints", metavar="CHECKPOINT", type=Path, nargs="+", help="of its stages"
+    )
+    equality.add_argument(
+        "--images", metavar="FILE|FOLDER", type=Path, nargs="+", required=True, help="with text"
+    )
+    equality.add_argument(
+        "--count",
+        metavar="N",
+        type=_positive,
+        default=100,
+        help="of the images, evenly from all (default: 100)",
+    )
+    equality.add_argument(
+        "--lines", metavar="N", type=_positive, default=500, help="of text (default: 500)"
+    )
+    equality.add_argument(
+        "--data-root",
+        metavar="DIR",
+        default="data",
+        help="folder of what the recipes name (default: data)",
+    )
+    equality.add_argument(
+        "--threads", metavar="N", type=_positive, default=2, help="processors to use (default: 2)"
+    )
+    equality.add_argument("--json", action="store_true", help="print JSON")
+    equality.set_defaults(run=_equality)
 
 
 def _add_conversion_options(parser: argparse.ArgumentParser) -> None:
@@ -485,6 +524,33 @@ def _compression(arguments: argparse.Namespace) -> None:
         print(f"edgeocr-convert: {stopped.name}: call it again to go on", file=sys.stderr)
         raise SystemExit(EXIT_SIGNAL + stopped)
     print((arguments.out / TABLE).read_text("utf-8"), end="")
+
+
+def _equality(arguments: argparse.Namespace) -> None:
+    from edgeocr_conversion.calibration import image_files
+    from edgeocr_conversion.checkpoints import trained_stage
+    from edgeocr_conversion.equality import measure_equality
+
+    students = {}
+    for path in arguments.checkpoints:
+        stage, student = trained_stage(path, data_root=arguments.data_root)
+        if stage in students:
+            raise ConversionError(f"{path} is a second network for {stage}")
+        students[stage] = student
+    with _Bars() as bars:
+        found = measure_equality(
+            Bundle.open(arguments.bundle),
+            students,
+            image_files(arguments.images, limit=arguments.count),
+            lines=arguments.lines,
+            threads=arguments.threads,
+            progress=bars.show,
+        )
+    if arguments.json:
+        print(json.dumps([asdict(equality) for equality in found], indent=2))
+        return
+    for equality in found:
+        print(equality.to_text())
 
 
 def _sensitivity(arguments: argparse.Namespace) -> None:

@@ -187,6 +187,27 @@ def folder_set(
     return _split(folder.resolve().name, images, details)
 
 
+def image_files(places: Sequence[Path], *, limit: int) -> list[Path]:
+    """Files, and those of folders and their subfolders, by name; evenly from all where more.
+
+    Raises:
+        ConversionError: a place does not exist, or there is no image.
+    """
+    found: list[Path] = []
+    for place in places:
+        if not place.exists():
+            raise ConversionError(f"{place}: there is no such file or folder")
+        inside = sorted(place.rglob("*")) if place.is_dir() else [place]
+        found += [
+            path
+            for path in inside
+            if path.is_file() and (path == place or path.suffix.lower() in _SUFFIXES)
+        ]
+    if not found:
+        raise ConversionError(f"there is no image in {', '.join(map(str, places))}")
+    return list(_evenly(found, limit))
+
+
 def _split(name: str, images: Sequence[TextImage], details: dict[str, Any]) -> CalibrationSet:
     return CalibrationSet(
         name=name,

@@ -128,6 +128,18 @@ def checkpoint_model(
     )
 
 
+def trained_stage(checkpoint: Path, *, data_root: str = "data") -> tuple[Stage, nn.Module]:
+    """The network of a checkpoint, with its weights, and what it is for.
+
+    Raises:
+        EdgeOcrError: the checkpoint cannot be read, or it is for no stage of a bundle.
+    """
+    recipe = recipe_named(load_weights(checkpoint).recipe, data_root=data_root)
+    student = trained_student(recipe, checkpoint)
+    stage, _ = stage_settings(student)
+    return stage, student
+
+
 def stage_settings(
     student: nn.Module,
     shapes: Sequence[Shape] = (),
