@@ -9,7 +9,11 @@ PYTHON ?= $(shell for candidate in python3.11 python3.12 python3.13 python3; do 
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -q
-BUNDLE := bundles/ppocrv4-int8
+OFFICIAL := bundles/ppocrv4-int8
+EMBEDDED := sdk/edgeocr/bundles/ppocrv2-int8
+# What the embedded bundle is made of.
+WEIGHTS := $(addprefix training/weights/,det_lines_int8.pt cls_int8.pt rec_ch_int8.pt)
+CHARSET := training/weights/ppocr_keys_v1.txt
 SAMPLES := docs/samples/receipt.jpg docs/samples/printed_page.png
 
 # Some tests need Debian's packages: a JDK, an sshd, QEMU, cross-compilers, adb. Where apt-get can
@@ -19,19 +23,29 @@ TOOLS := $(shell command -v apt-get >/dev/null && \
 	{ [ "$$(id -u)" -eq 0 ] || sudo -n true 2>/dev/null; } && echo 1)
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test env convert-env tools lint types unit wheel-check clean
+.PHONY: help demo official bundle test env convert-env tools lint types unit wheel-check clean
 
 help:
-	@echo 'make demo         convert the official PP-OCRv4 models to INT8 and read two sample images'
+	@echo 'make demo         install edgeocr and read two sample images'
+	@echo 'make official     the same with the official PP-OCRv4 models, converted to INT8 before'
+	@echo 'make bundle       make the embedded bundle anew, from the weights in training/weights'
 	@echo 'make test         environment, lint, types, tests'
 	@echo 'make tools        the Debian packages that tests of boards, phones and the app need'
 	@echo 'make wheel-check  build the wheel, install it on every Python that is here, read an image'
 	@echo 'make convert-env  only the environment of edgeocr-convert, in $(VENV)'
 	@echo 'make clean        remove the environment, caches and the demo'"'"'s pictures; keep bundles/'
 
-demo: $(BUNDLE)/bundle.json
-	$(BIN)/edgeocr read $(SAMPLES) --bundle $(BUNDLE) --draw demo
+demo: $(VENV)/sdk.stamp
+	$(BIN)/edgeocr read $(SAMPLES) --draw demo
 	@echo 'The pictures with boxes and texts are in demo/'
+
+official: $(OFFICIAL)/bundle.json
+	$(BIN)/edgeocr read $(SAMPLES) --bundle $(OFFICIAL) --draw demo
+	@echo 'The pictures with boxes and texts are in demo/'
+
+bundle: $(VENV)/dev.stamp
+	$(BIN)/edgeocr-convert checkpoint $(WEIGHTS) --charset $(CHARSET) --name ppocrv2-int8 \
+		--out $(EMBEDDED)
 
 test: lint types unit
 
@@ -56,8 +70,8 @@ tools:
 wheel-check: $(VENV)/pip.stamp
 	$(BIN)/python tests/wheel_check.py
 
-$(BUNDLE)/bundle.json: | $(VENV)/convert.stamp
-	$(BIN)/edgeocr-convert official ppocrv4 --out $(BUNDLE)
+$(OFFICIAL)/bundle.json: | $(VENV)/convert.stamp
+	$(BIN)/edgeocr-convert official ppocrv4 --out $(OFFICIAL)
 
 # A stamp says that a step ended well; a venv that was interrupted half-way has none.
 # Debian splits ensurepip from Python: without it, the pip that is there fills the new venv.
@@ -70,6 +84,10 @@ $(VENV)/pip.stamp:
 	@if $(PYTHON) -c 'import ensurepip' 2>/dev/null; then $(PYTHON) -m venv $(VENV); \
 	else $(PYTHON) -m venv --without-pip $(VENV) && \
 		$(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check install -q pip; fi
+	@touch $@
+
+$(VENV)/sdk.stamp: pyproject.toml $(VENV)/pip.stamp
+	$(PIP) install -e .
 	@touch $@
 
 # onnx2tf declares another LiteRT than the quantizer does, so no resolver takes both. It works

@@ -129,13 +129,18 @@ def checkpoint_model(
 
 
 def trained_stage(checkpoint: Path, *, data_root: str = "data") -> tuple[Stage, nn.Module]:
-    """The network of a checkpoint, with its weights, and what it is for.
+    """The network of a checkpoint that was prepared for integers, and what it is for.
 
     Raises:
-        EdgeOcrError: the checkpoint cannot be read, or it is for no stage of a bundle.
+        ConversionError: it was not prepared, or it is for no stage of a bundle.
+        EdgeOcrError: the checkpoint cannot be read.
     """
     recipe = recipe_named(load_weights(checkpoint).recipe, data_root=data_root)
     student = trained_student(recipe, checkpoint)
+    if not is_prepared(student):
+        raise ConversionError(
+            f"{checkpoint} was not prepared for integers: there are none to compare"
+        )
     stage, _ = stage_settings(student)
     return stage, student
 

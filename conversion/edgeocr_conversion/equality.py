@@ -84,17 +84,13 @@ class TrainedForms:
         """The output's integers, laid out as TFLite has them."""
         import torch
 
-        from edgeocr_training.compression.quantization.integer_network import (
-            laid_out,
-            run_integers,
-        )
+        from edgeocr_training.compression.quantization.integer_network import run_integers
 
         scheme = self._graph.image.quantization
         steps = tensor_1HW3.astype(np.float32) - np.float32(scheme.zero_point)
         image_13HW = np.ascontiguousarray((steps * np.float32(scheme.scale)).transpose(0, 3, 1, 2))
         if form == "integers":
-            tensors = run_integers(self._graph, image_13HW)
-            output = laid_out(tensors[self._graph.output.name], self._graph)
+            output = run_integers(self._graph, image_13HW)[self._graph.output.name]
         else:
             with torch.inference_mode():
                 reals = self._simulation(torch.from_numpy(image_13HW)).numpy()

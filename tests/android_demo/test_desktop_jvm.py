@@ -135,8 +135,8 @@ def stage_samples(ocr: Ocr, images: Sequence[Image]) -> dict[Stage, list[NDArray
 def real_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """PP-OCRv4 in INT8, from the package that pip fetches, in a shape a stage.
 
-    ``make demo`` takes ten minutes for a bundle that reads well. Here both sides need only read the
-    same: two pictures are enough to calibrate with, and weights are rounded plainly.
+    ``make official`` takes ten minutes for a bundle that reads well. Here both sides need only read
+    the same: two pictures are enough to calibrate with, and weights are rounded plainly.
     """
     folder = tmp_path_factory.mktemp("real")
     official = official_bundle("ppocrv4")

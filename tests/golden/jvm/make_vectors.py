@@ -114,7 +114,7 @@ class RecordedRecogniser(TextRecogniser):
 def main(argv: Sequence[str] | None = None) -> int:
     """Writes the recorded bundle and a JSON file for every scene."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--bundle", required=True, help="ppocrv4-int8, as `make demo` makes it")
+    parser.add_argument("--bundle", required=True, help="ppocrv4-int8, as `make official` makes it")
     arguments = parser.parse_args(argv)
     cv2.setNumThreads(1)
     bundle = Bundle.open(arguments.bundle)

@@ -254,6 +254,35 @@ def test_mean(
     np.testing.assert_array_equal(actual, last(expected))
 
 
+@pytest.mark.parametrize("size", [(4, 48), (12, 96), (3, 7)])
+def test_a_mean_between_two_integers(size: tuple[int, int]) -> None:
+    """There the order of the roundings decides: one mean in a thousand, so they are made here."""
+    rng = np.random.default_rng(7)
+    count = size[0] * size[1]
+    for _ in range(60):
+        total, half = int(rng.integers(500, 4000)), rng.integers(5, 100) + 0.5
+        scale = np.float32(rng.uniform(0.005, 0.3))
+        source = AffineQuantization(scale=float(scale), zero_point=0)
+        step = np.float32(float(scale) * total / count / half)
+        result = AffineQuantization(scale=float(step), zero_point=0)
+        least, more = divmod(total, count)
+        if least >= 127:
+            continue
+        x = np.full((1, 1, *size), least, np.int8)
+        x.reshape(-1)[:more] += 1
+        actual = run_operator(
+            "MEAN",
+            [
+                Term(values=last(x), quantization=source),
+                Term(values=np.array([1, 2], np.int32), constant=True),
+            ],
+            (1, 1, 1, 1),
+            result,
+            schema.ReducerOptionsT(keepDims=True),
+        )
+        np.testing.assert_array_equal(actual, last(integers.mean(x, source, result)))
+
+
 @EXAMPLES
 @given(quantization_st(0.005, 1))
 def test_sigmoid(source: AffineQuantization) -> None:

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +29,9 @@ from edgeocr_training.models.narrowing import widths_beside
 from edgeocr_training.models.recogniser import Recogniser
 from edgeocr_training.recipe import Recipe
 from edgeocr_training.trained_student import trained_student
+
+EQUALISED_ON: Final = 2
+"""Batches at most: the network runs on them once for every layer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +118,7 @@ def quantize_checkpoint(
             batch.tensors["image"].to(device) for batch in itertools.islice(batches, config.batches)
         ]
         if config.equalise:
-            equalise_channels(student, images)
+            equalise_channels(student, images[:EQUALISED_ON])
         calibrate(prepare(student, config.quantization).to(device), images, config.method)
     finally:
         loader.close()

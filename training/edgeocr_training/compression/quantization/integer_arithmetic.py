@@ -141,7 +141,9 @@ def mean(x: Int8, source: AffineQuantization, result: AffineQuantization) -> Int
     """Over the map of each channel."""
     count = x.shape[2] * x.shape[3]
     sums = (x.astype(np.int32) - source.zero_point).sum(axis=(2, 3), keepdims=True, dtype=np.int32)
-    scale = np.float32(source.scale) / np.float32(result.scale) / np.float32(count)
+    # Times the reciprocal, as XNNPACK has it: a division by the count ends in other last bits.
+    share = np.float32(1) / np.float32(count)
+    scale = np.float32(source.scale) / np.float32(result.scale) * share
     return requantize(sums, np.float32(scale), result.zero_point, relu=False)
 
 
