@@ -37,6 +37,8 @@ cv2.imwrite("page.png", page)
 IN_THE_WHEEL = (
     "edgeocr/py.typed",
     "edgeocr/self_test.png",
+    "edgeocr/bundles/ppocrv2-int8/bundle.json",
+    "edgeocr/bundles/ppocrv2-int8/rec.tflite",
     "edgeocr_conversion/py.typed",
     "edgeocr_benchmarks/py.typed",
     "licenses/LICENSE",
@@ -116,6 +118,7 @@ def check(python: Path, wheel: Path, folder: Path) -> str:
     text = "\n".join(line["text"] for line in result["lines"])
     if text != TEXT:
         raise CheckError(f"read {text!r} where {TEXT!r} stands")
+    run(scripts / "edgeocr", "doctor", cwd=empty)  # with the embedded bundle
     if not (empty / "drawn.png").is_file():
         raise CheckError("edgeocr read --draw wrote no picture")
     return repr(text)
