@@ -310,12 +310,12 @@ def _add_equality(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     equality.add_argument(
         "--count",
         metavar="N",
-        type=_positive,
+        type=_count,
         default=100,
         help="of the images, evenly from all (default: 100)",
     )
     equality.add_argument(
-        "--lines", metavar="N", type=_positive, default=500, help="of text (default: 500)"
+        "--lines", metavar="N", type=_count, default=500, help="of text (default: 500)"
     )
     equality.add_argument(
         "--data-root",
@@ -725,7 +725,7 @@ def _whole(text: str) -> int:
 
 def _count(text: str) -> int:
     if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of samples")
+        raise argparse.ArgumentTypeError(f"{text!r} is no positive number")
     return int(text)
 
 

@@ -23,6 +23,7 @@ def test_the_embedded_bundle_computes_what_was_trained(
     checkpoints = [str(WEIGHTS / f"{name}_int8.pt") for name in ("det_lines", "cls", "rec_ch")]
     picture = str(SAMPLES / "receipt.jpg")
     asked = ["equality", EMBEDDED, *checkpoints, "--images", picture, "--lines", "8", "--json"]
+    asked += ["--count", "100"]
     assert main(asked) == 0
     found = {
         (entry["stage"], entry["form"]): entry for entry in json.loads(capsys.readouterr().out)
