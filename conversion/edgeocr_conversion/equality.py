@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,15 +22,12 @@ from edgeocr.runtime import Tensor
 from edgeocr_conversion.calibration import Progress, no_progress
 from edgeocr_conversion.errors import ConversionError
 from edgeocr_conversion.sources import Stage
+from edgeocr_training.compression.quantization.trained_forms import FORMS, Form, TrainedForms
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from edgeocr_training.compression.quantization.device_graph import DeviceGraph
-
 Int8: TypeAlias = NDArray[np.int8]
-Form: TypeAlias = Literal["integers", "simulation"]
-FORMS: Final[tuple[Form, ...]] = ("integers", "simulation")
 _OPTIONS: Final = OcrOptions()
 
 
@@ -58,46 +55,6 @@ class StageEquality:
             f"{self.stage}, {self.form}, {counted}: same integers {self.integers:.4%}, {what} "
             f"{self.decisions:.4%}{texts}"
         )
-
-
-class TrainedForms:
-    """A prepared student in both of its forms, from the integers of an image to its own."""
-
-    def __init__(self, student: nn.Module) -> None:
-        """Builds both.
-
-        Raises:
-            QuantizationError: the student is not prepared, or a tensor has no range.
-        """
-        from edgeocr_training.compression.quantization.deployed import Deployed
-        from edgeocr_training.compression.quantization.lowering import convert
-
-        self._graph: DeviceGraph = convert(student)
-        self._simulation = Deployed(student.eval())
-
-    def above(self, value: float) -> int:
-        """The least integer of the output that is more than a value."""
-        made = self._graph.output.quantization
-        return int(np.floor(value / made.scale)) + made.zero_point + 1
-
-    def run(self, tensor_1HW3: Tensor, form: Form) -> Int8:
-        """The output's integers, laid out as TFLite has them."""
-        import torch
-
-        from edgeocr_training.compression.quantization.integer_network import run_integers
-
-        scheme = self._graph.image.quantization
-        steps = tensor_1HW3.astype(np.float32) - np.float32(scheme.zero_point)
-        image_13HW = np.ascontiguousarray((steps * np.float32(scheme.scale)).transpose(0, 3, 1, 2))
-        if form == "integers":
-            output = run_integers(self._graph, image_13HW)[self._graph.output.name]
-        else:
-            with torch.inference_mode():
-                reals = self._simulation(torch.from_numpy(image_13HW)).numpy()
-            made = self._graph.output.quantization
-            output = np.clip(np.rint(reals / made.scale) + made.zero_point, -128, 127)
-            output = output.astype(np.int8)
-        return output.transpose(0, 2, 3, 1) if output.ndim == 4 else output
 
 
 def measure_equality(
@@ -142,7 +99,7 @@ def measure_equality(
         crops += [np.ascontiguousarray(crop_line(pixels, quad).pixels) for quad in quads[:each]]
         if "det" in forms:
             for form in FORMS:
-                other = forms["det"].run(prepared.tensor, form)
+                other = forms["det"].run(_integers(prepared.tensor), form)
                 least = forms["det"].above(bundle.stages.det.threshold)
                 counts["det", form].add_masks(output >= least, other >= least)
                 counts["det", form].add_integers(output, other)
@@ -154,7 +111,7 @@ def measure_equality(
             tensor = ocr.classifier.prepare(crop)
             given = ocr.classifier.infer(tensor)
             for form in FORMS:
-                other = forms["cls"].run(tensor, form)
+                other = forms["cls"].run(_integers(tensor), form)
                 counts["cls", form].add_classes(given, other)
                 counts["cls", form].add_integers(given, other)
         if "rec" in forms:
@@ -162,7 +119,7 @@ def measure_equality(
             read = ocr.recogniser.infer(line)
             text = ocr.recogniser.decode(read, line).text
             for form in FORMS:
-                others = [forms["rec"].run(piece.tensor, form) for piece in line.pieces]
+                others = [forms["rec"].run(_integers(piece.tensor), form) for piece in line.pieces]
                 for mine, other in zip(read, others, strict=True):
                     counts["rec", form].add_classes(mine, other)
                     counts["rec", form].add_integers(mine, other)
@@ -174,6 +131,12 @@ def measure_equality(
         for stage in students
         for form in FORMS
     ]
+
+
+def _integers(tensor: Tensor) -> Int8:
+    if tensor.dtype != np.int8:
+        raise ConversionError(f"the bundle takes {tensor.dtype}: its values are no integers")
+    return tensor.astype(np.int8, copy=False)
 
 
 class _Count:

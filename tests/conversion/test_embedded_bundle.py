@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def _recipe_of_make() -> list[str]:
     """The arguments of edgeocr-convert in the Makefile's target."""
     makefile = (ROOT / "Makefile").read_text()
-    command = re.search(r"^bundle: .*\n\t(.*(?:\\\n.*)*)\n", makefile, re.MULTILINE)
+    command = re.search(r"^bundle: .*\n\t((?:.*\\\n)*.*)\n", makefile, re.MULTILINE)
     assert command is not None
     text = command.group(1).replace("\\\n", " ")
     for name, value in re.findall(r"^(\w+) := (.*)$", makefile, re.MULTILINE):

@@ -248,10 +248,10 @@ def test_a_network_that_is_gone_without_a_word(
 
 @pytest.fixture
 def small_disk(tmp_path: Path, cannot: Callable[[str], NoReturn]) -> Iterator[Path]:
-    """A folder on a file system of 24 MB."""
+    """A folder on a file system of 36 MB."""
     folder = tmp_path / "small disk"
     folder.mkdir()
-    mount = ("mount", "-t", "tmpfs", "-o", "size=24m", "none", str(folder))
+    mount = ("mount", "-t", "tmpfs", "-o", "size=36m", "none", str(folder))
     done = subprocess.run(mount, capture_output=True, text=True)
     if done.returncode != 0:
         cannot(f"can't mount a small file system here: {done.stderr.strip()}")
@@ -264,7 +264,7 @@ def small_disk(tmp_path: Path, cannot: Callable[[str], NoReturn]) -> Iterator[Pa
 def test_a_disk_that_is_too_small(
     sshd: Sshd, small_disk: Path, payload: Path, tmp_path: Path
 ) -> None:
-    (small_disk / "other").write_bytes(bytes(20_000_000))
+    (small_disk / "other").write_bytes(bytes(32_000_000))
     said = failure(board(sshd, small_disk), payload, tmp_path / "result.json")
     assert f"no room in {small_disk}" in said
     assert "MB are free; --parent names another folder there" in said
