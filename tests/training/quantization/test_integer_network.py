@@ -86,7 +86,9 @@ def test_each_layer_is_its_integers_to_one_step(
         difference = np.abs(simulated - reals[operation.name] / factors[operation.name]) / step
         allowed = 2 if isinstance(operation, Multiply) and ".gate" in str(operation.sources) else 1
         assert difference.max() <= allowed + 1e-2, operation.name
-        assert (difference > 0.5).mean() < 0.01, operation.name
+        # A device has an LSTM's matrices as float16, which training does not simulate.
+        rare = 0.05 if isinstance(layer, QuantizedRecurrence) else 0.01
+        assert (difference > 0.5).mean() < rare, operation.name
         compared += 1
     assert compared > 10
 
