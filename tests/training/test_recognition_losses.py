@@ -24,6 +24,7 @@ from edgeocr_training.losses.center import (
 )
 from edgeocr_training.losses.ctc import CtcLoss, needed_steps
 from edgeocr_training.losses.mutual_recognition import (
+    distance_from_teacher,
     divergence_from_teacher,
     feature_distance,
     symmetric_divergence,
@@ -248,8 +249,19 @@ def test_feature_distance_by_hand() -> None:
     assert feature_distance(first, second).item() == 4.5
 
 
+def test_distance_from_a_teacher_by_hand() -> None:
+    """Two lines of one step: 9 + 16 and 0, so 12.5 a line; the teacher is told nothing."""
+    student = torch.tensor([[[1.0, 2.0]], [[3.0, 3.0]]], requires_grad=True)
+    teacher = torch.tensor([[[4.0, -2.0]], [[3.0, 3.0]]], requires_grad=True)
+    distance = distance_from_teacher(student, teacher)
+    assert distance.item() == 12.5
+    told, untold = torch.autograd.grad(distance, (student, teacher), allow_unused=True)
+    assert told.tolist() == [[[-3.0, 4.0]], [[0.0, 0.0]]]
+    assert untold is None
+
+
 def test_recognisers_of_other_steps_cannot_teach() -> None:
-    for loss in (symmetric_divergence, divergence_from_teacher):
+    for loss in (symmetric_divergence, divergence_from_teacher, distance_from_teacher):
         with pytest.raises(RecipeError, match="same steps"):
             loss(torch.zeros(1, 4, 3), torch.zeros(1, 8, 3))
     with pytest.raises(RecipeError, match="feature"):

@@ -218,11 +218,13 @@ def test_a_teacher_never_learns_and_moves_along(weights: str) -> None:
     before = task._teacher(image)
     torch.manual_seed(9)
     same = TINY.build().eval()
-    assert torch.equal(before, same(same.normalise(image)).logits_BTK)
+    output = same(same.normalise(image))
+    assert torch.equal(before.logits_BTK, output.logits_BTK)
+    assert torch.equal(before.features_BTC, output.features_BTC)
     optimizer = torch.optim.Adam(task.parameters(), lr=0.1)
     torch.autograd.backward(task(batch())["loss"])
     optimizer.step()
-    assert torch.equal(task.train()._teacher(image), before)
+    assert torch.equal(task.train()._teacher(image).logits_BTK, before.logits_BTK)
     task.to(torch.float64)
     assert {weight.dtype for weight in task._teacher.network.parameters()} == {torch.float64}
 
@@ -235,6 +237,21 @@ def test_a_student_that_is_its_teacher_has_nothing_to_learn_from_it(weights: str
     hot = replace(config, initial_weights=RecogniserWeights(), distillation_weight=0.5)
     losses = build(hot)(batch())
     expected = losses["labels"] + 0.5 * losses["distillation"]
+    assert losses["loss"].item() == pytest.approx(expected.item())
+
+
+def test_features_of_the_teacher_are_a_lesson_of_their_own(weights: str) -> None:
+    own = RecogniserWeights(own=weights)
+    teacher = RecogniserTeacherConfig(recogniser=TINY, weights=own)
+    config = DistillRecognitionConfig(
+        recogniser=TINY, teacher=teacher, distillation_weight=0.0, feature_weight=0.25
+    )
+    same = replace(config, initial_weights=own).build().eval()(batch())
+    assert same["features"].item() == 0
+    losses = build(config)(batch())
+    assert "distillation" not in losses
+    assert losses["features"].item() > 0
+    expected = losses["labels"] + 0.25 * losses["features"]
     assert losses["loss"].item() == pytest.approx(expected.item())
 
 
@@ -255,5 +272,9 @@ def test_what_cannot_teach_is_refused(weights: str, tmp_path: Path) -> None:
     config = DistillRecognitionConfig(recogniser=TINY, teacher=teacher)
     with pytest.raises(RecipeError, match="temperature"):
         replace(config, temperature=0.0)
-    with pytest.raises(RecipeError, match="distillation_weight"):
+    with pytest.raises(RecipeError, match="distillation_weight is -1"):
+        replace(config, distillation_weight=-1.0)
+    with pytest.raises(RecipeError, match="feature_weight is -1"):
+        replace(config, feature_weight=-1.0)
+    with pytest.raises(RecipeError, match="the teacher teaches nothing"):
         replace(config, distillation_weight=0.0)

@@ -59,6 +59,19 @@ def divergence_from_teacher(
     return divergence_BTK.sum(dim=(1, 2)).mean() * temperature**2
 
 
+def distance_from_teacher(student_BTC: Tensor, teacher_BTC: Tensor) -> Tensor:
+    """Squared distance of two networks' features of each step (Romero et al., arXiv:1412.6550).
+
+    Summed over steps and features, mean over the lines; the teacher gets no gradient.
+
+    Raises:
+        RecipeError: the shapes differ.
+    """
+    _require_equal_shapes(student_BTC, teacher_BTC)
+    difference_BTC = student_BTC.float() - teacher_BTC.detach().float()
+    return difference_BTC.square().sum(dim=(1, 2)).mean()
+
+
 def _log_probabilities(logits_BTK: Tensor, temperature: float = 1.0) -> Tensor:
     return torch.log_softmax(logits_BTK.float() / temperature, dim=2)
 

@@ -9,7 +9,10 @@ import torch
 from torch import Tensor
 
 from edgeocr_training.errors import RecipeError
-from edgeocr_training.losses.mutual_recognition import divergence_from_teacher
+from edgeocr_training.losses.mutual_recognition import (
+    distance_from_teacher,
+    divergence_from_teacher,
+)
 from edgeocr_training.losses.recognition_loss import RecognitionLoss, RecognitionLossConfig
 from edgeocr_training.models.recogniser import Recogniser, RecogniserConfig
 from edgeocr_training.models.recogniser_weights import RecogniserWeights
@@ -40,13 +43,13 @@ class RecogniserTeacherConfig:
 
 
 class RecogniserTeacher(Frozen[Recogniser]):
-    """Gives its logits of every step."""
+    """Gives its features and logits of every step."""
 
     @torch.no_grad()
-    def forward(self, image_BHW3: Tensor) -> Tensor:
-        """Logits (B, T, K) of uint8 BGR images, without a gradient."""
+    def forward(self, image_BHW3: Tensor) -> CtcOutput:
+        """What it computes of uint8 BGR images, without a gradient."""
         output: CtcOutput = self.network(self.network.normalise(image_BHW3))
-        return output.logits_BTK
+        return output
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,11 +64,22 @@ class DistillRecognitionConfig:
     """By which both logits are divided; higher ones tell more of what the teacher excludes."""
     distillation_weight: float = 1.0
     """Beside that of CTC, which is 1. Both are sums over the steps of a line."""
+    feature_weight: float = 0.0
+    """Of the squared distance of the features ahead of the classes. A student that begins with
+    the teacher's classes reads what the teacher reads as soon as its features are the teacher's,
+    so it need not see each of some thousand characters often."""
 
     def __post_init__(self) -> None:
-        for name in ("temperature", "distillation_weight"):
-            if not getattr(self, name) > 0:
-                raise RecipeError(f"{name} is {getattr(self, name)}; it is positive")
+        if not self.temperature > 0:
+            raise RecipeError(f"temperature is {self.temperature}; it is positive")
+        for name in ("distillation_weight", "feature_weight"):
+            if not getattr(self, name) >= 0:
+                raise RecipeError(f"{name} is {getattr(self, name)}; it is 0 or more")
+        if not self.distillation_weight + self.feature_weight > 0:
+            raise RecipeError(
+                "distillation_weight and feature_weight are 0, so the teacher teaches nothing: "
+                "give one of them, or take a task without a teacher"
+            )
 
     def build(self) -> DistillRecognition:
         """See :meth:`~edgeocr_training.tasks.task.TaskConfig.build`."""
@@ -81,7 +95,7 @@ class DistillRecognitionConfig:
 
 
 class DistillRecognition(Task):
-    """``loss`` is ``labels`` plus ``distillation`` times its weight."""
+    """``loss`` is ``labels`` plus ``distillation`` and ``features`` times their weights."""
 
     def __init__(
         self,
@@ -102,21 +116,23 @@ class DistillRecognition(Task):
         <edgeocr_training.tasks.supervised_recognition.SupervisedRecognition.forward>`.
 
         Raises:
-            RecipeError: the teacher has other classes or steps.
+            RecipeError: the teacher has other classes, features or steps.
         """
+        config = self._config
         output: CtcOutput = self._recogniser(self._recogniser.normalise(tensors["image"]))
         terms = self._loss(output, tensors)
-        distillation = divergence_from_teacher(
-            output.logits_BTK,
-            self._teacher(tensors["image"]),
-            temperature=self._config.temperature,
-        )
-        return {
-            "loss": terms.total + self._config.distillation_weight * distillation,
-            "labels": terms.total,
-            "distillation": distillation,
-            **terms.parts,
-        }
+        taught: CtcOutput = self._teacher(tensors["image"])
+        loss = terms.total
+        lessons: dict[str, Tensor] = {}
+        if config.distillation_weight:
+            lessons["distillation"] = divergence_from_teacher(
+                output.logits_BTK, taught.logits_BTK, temperature=config.temperature
+            )
+            loss = loss + config.distillation_weight * lessons["distillation"]
+        if config.feature_weight:
+            lessons["features"] = distance_from_teacher(output.features_BTC, taught.features_BTC)
+            loss = loss + config.feature_weight * lessons["features"]
+        return {"loss": loss, "labels": terms.total, **lessons, **terms.parts}
 
     @property
     def student(self) -> Recogniser:
