@@ -21,6 +21,7 @@ from edgeocr_training.compression.quantization.affine import (
     AffineQuantization,
 )
 from edgeocr_training.compression.quantization.device_graph import Convolution, Recurrence
+from edgeocr_training.compression.quantization.portable_scales import scaled_mean
 
 Int8: TypeAlias = NDArray[np.int8]
 
@@ -139,12 +140,8 @@ def multiply(
 
 def mean(x: Int8, source: AffineQuantization, result: AffineQuantization) -> Int8:
     """Over the map of each channel."""
-    count = x.shape[2] * x.shape[3]
-    sums = (x.astype(np.int32) - source.zero_point).sum(axis=(2, 3), keepdims=True, dtype=np.int32)
-    # Times the reciprocal, as XNNPACK has it: a division by the count ends in other last bits.
-    share = np.float32(1) / np.float32(count)
-    scale = np.float32(source.scale) / np.float32(result.scale) * share
-    return requantize(sums, np.float32(scale), result.zero_point, relu=False)
+    sums = x.sum(axis=(2, 3), keepdims=True, dtype=np.int32)
+    return scaled_mean(sums, x.shape[2] * x.shape[3], source, result)
 
 
 def sigmoid(x: Int8, source: AffineQuantization, result: AffineQuantization) -> Int8:

@@ -1,11 +1,12 @@
 """The second of two steps to integers: a prepared network becomes the operators of a device.
 
-Two things happen to scales here, neither of which changes an integer:
+Three things happen to scales here:
 
 * a hard-swish is computed as ``x relu6(x + 3)``, six times its value; the sixth goes into the
   weights that read it, as the converter does. Where it is added to something, what is added
   is made six times as large, too;
-* a branch that is dead beside its partner gets the smallest scale that XNNPACK adds.
+* a branch that is dead beside its partner gets the smallest scale that XNNPACK adds;
+* products and means get scales with which all processors round alike (:mod:`.portable_scales`).
 """
 
 from __future__ import annotations
@@ -59,6 +60,7 @@ from edgeocr_training.compression.quantization.layers import (
     QuantizedSigmoid,
     QuantizedWeights,
 )
+from edgeocr_training.compression.quantization.portable_graph import with_portable_scales
 from edgeocr_training.compression.quantization.preparation import is_prepared
 from edgeocr_training.errors import QuantizationError
 from edgeocr_training.models.classifier import Classifier
@@ -94,7 +96,9 @@ def convert(student: nn.Module) -> DeviceGraph:
         dict(network.named_modules()), pooled_rows=_rows_that_are_pooled(student, network)
     )
     lowering.run(graph)
-    device = DeviceGraph(operations=lowering.needed(), layout=layout, output_name=output)
+    size = (student.height, student.width) if isinstance(student, Classifier) else None
+    operations = with_portable_scales(lowering.needed(), size)
+    device = DeviceGraph(operations=operations, layout=layout, output_name=output)
     check_scales(device)
     return device
 
