@@ -7,6 +7,8 @@ ai-edge-quantizer.
 3. ai-edge-quantizer turns the graph into integers with these ranges injected.
 4. Its plainly rounded weights and the biases are replaced by ours, and depth-to-space, which
    it doesn't know, is moved from floats to integers: it only moves values.
+5. Scales are raised by a trifle where processors would round differently
+   (:mod:`.portable_rounding`).
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ from edgeocr_conversion.flatbuffer import (
 )
 from edgeocr_conversion.mixed_precision import token_operators
 from edgeocr_conversion.observation import Observation
+from edgeocr_conversion.portable_rounding import round_alike
 from edgeocr_conversion.ranges import Range, choose_ranges
 from edgeocr_conversion.scheme import QuantizationScheme
 from edgeocr_conversion.weight_rounding import LAYERS, RoundedWeights, round_weights
@@ -49,7 +52,9 @@ def quantize(model: Path, observation: Observation, scheme: QuantizationScheme) 
         ConversionError: ai-edge-quantizer refuses the model.
     """
     ranges = activation_ranges(read_model(model), observation, scheme)
-    return quantize_within(model, ranges, observation, scheme)
+    quantized = quantize_within(model, ranges, observation, scheme)
+    round_alike(quantized)
+    return quantized
 
 
 def activation_ranges(
