@@ -178,24 +178,25 @@ def test_recorded_networks_decide_the_same_on_every_board(path: Path) -> None:
 def test_the_readme_has_the_recorded_counts() -> None:
     """Its table: three rows for every network, INT8, FP32 and the first over the second."""
     folder = Path(__file__).resolve().parents[3] / "benchmarks"
-    results = {}
-    for precision in ("int8", "fp32"):
-        result = read_result(folder / f"results/instructions-ppocrv4-{precision}.json")
-        assert isinstance(result, InstructionResult)
-        results[precision] = [counts_by_step(board) for board in result.boards]
+    bundles = {"embedded": "ppocrv2-embedded", "PP-OCRv4": "ppocrv4"}
     stages = {"detector": "det", "classifier": "cls", "recogniser": "rec"}
     rows = re.findall(
-        r"^\| (detector|classifier|recogniser) \| (\w+) \| (.+?) \| (.+) \|$",
+        r"^\| (embedded|PP-OCRv4) \| (\w+) \| (\w+) \| (.+?) \| (.+) \|$",
         (folder / "README.md").read_text(encoding="utf-8"),
         re.MULTILINE,
     )
-    assert len(rows) == 3 * len(stages)
-    for network, shape, kind, cells in rows:
+    assert len(rows) == 3 * len(stages) * len(bundles)
+    for bundle, network, shape, kind, cells in rows:
         key = f"{stages[network]}.inference", shape
-        counts = {name: [board[key] for board in boards] for name, boards in results.items()}
+        counts = {}
+        for precision in ("int8", "fp32"):
+            path = folder / f"results/instructions-{bundles[bundle]}-{precision}.json"
+            result = read_result(path)
+            assert isinstance(result, InstructionResult)
+            counts[precision] = [counts_by_step(board)[key] for board in result.boards]
         shown = (
             [millions(count) for count in counts[kind.lower()]]
             if kind.lower() in counts
             else [f"{a / b:.2f}" for a, b in zip(counts["int8"], counts["fp32"], strict=True)]
         )
-        assert cells.split(" | ") == shown, (network, kind)
+        assert cells.split(" | ") == shown, (bundle, network, kind)
