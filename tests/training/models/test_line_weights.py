@@ -73,6 +73,23 @@ def test_a_recogniser_starts_from_the_official_weights(official_recogniser: Path
         RecogniserWeights(official=str(official_recogniser), parts=("neck",)).load_into(fresh)
 
 
+def test_classes_are_a_part_of_the_head(tmp_path: Path, official_recogniser: Path) -> None:
+    """What stays as it was made: the layer that reads the neck, which may be another one."""
+    fresh = RECOGNISER.build()
+    before = copy_of(fresh)
+    own = saved(RECOGNISER.build(), tmp_path / "a.pt")
+    RecogniserWeights(own=own, parts=("backbone", "head.classes")).load_into(fresh)
+    assert changed(fresh, before) == {"backbone", "head"}
+    assert torch.equal(fresh.head.features.weight, before["head.features.weight"])
+    trained = RecogniserConfig(neck=EdgeLineNeckConfig()).build()
+    before = copy_of(trained)
+    official = RecogniserWeights(official=str(official_recogniser), parts=("head.classes",))
+    official.load_into(trained)
+    assert changed(trained, before) == {"head"}
+    assert torch.equal(trained.head.features.weight, before["head.features.weight"])
+    assert not torch.equal(trained.head.classes.weight, before["head.classes.weight"])
+
+
 def test_a_classifier_starts_from_its_own_and_from_the_official_weights(
     tmp_path: Path, official_classifier: Path
 ) -> None:

@@ -20,7 +20,9 @@ from edgeocr_training.models.bilstm_neck import BiLstm
 from edgeocr_training.models.recogniser import Recogniser, RecogniserConfig
 from edgeocr_training.models.text_line import CtcOutput
 
-RecogniserPart: TypeAlias = Literal["backbone", "neck", "head"]
+RecogniserPart: TypeAlias = Literal["backbone", "neck", "head", "head.classes"]
+"""The last one is the head without the layer that makes features of what the neck gives: that
+suits its own neck and no other."""
 RECOGNISER_PARTS: Final[tuple[RecogniserPart, ...]] = ("backbone", "neck", "head")
 
 _PARITY: Final = 1e-4
@@ -70,7 +72,7 @@ def initialise_from_pp_ocrv2(
                         f"{type(recogniser.neck).__name__} as its neck"
                     )
                 fill_lstm(recogniser.neck.lstm, read_lstms(path), name="neck.lstm", path=path)
-            case "head":
+            case "head" | "head.classes":
                 linears = read_linears(path)
                 ours = [
                     (name, layer)
@@ -82,5 +84,7 @@ def initialise_from_pp_ocrv2(
                         f"{path} has {len(linears)} linear layers; the recogniser's head has "
                         f"{len(ours)}"
                     )
+                if part == "head.classes":
+                    linears, ours = linears[-1:], ours[-1:]
                 for (name, layer), linear in zip(ours, linears, strict=True):
                     fill_linear(layer, linear, name=name, path=path)

@@ -24,7 +24,7 @@ def load_student(network: nn.Module, path: Path, *, parts: Sequence[str] | None 
     Args:
         network: changed in place.
         path: file with a dictionary of tensors under "student".
-        parts: names of the children that are loaded, every tensor of them; None loads all.
+        parts: names of the modules that are loaded, every tensor of them; None loads all.
 
     Raises:
         CheckpointError: the file is missing or corrupt, a tensor doesn't fit, or the file is of
@@ -33,11 +33,10 @@ def load_student(network: nn.Module, path: Path, *, parts: Sequence[str] | None 
     content = _content(path)
     weights: dict[str, Tensor] = content[_STUDENT]
 
-    children = [name for name, _ in network.named_children()]
-    left = [name for name in children if parts is not None and name not in parts]
-
     def taken(name: str) -> bool:
-        return name.partition(".")[0] not in left
+        return parts is None or any(name.startswith(f"{part}.") for part in parts)
+
+    left = sorted({name.partition(".")[0] for name in network.state_dict() if not taken(name)})
 
     if widths := content.get(_WIDTHS):
         # What is left out here was built for the channels that the other parts had before.

@@ -247,15 +247,22 @@ def rec_ch(*, data_root: str = "data") -> Recipe:
 def rec_ch_edge(*, data_root: str = "data") -> Recipe:
     """The recogniser that the product carries, taught by ``rec_ch``.
 
-    Both see the same steps, so that each step of the student is told what the teacher sees there.
+    It has its teacher's classes, and learns at each step the features that the teacher has there:
+    that takes no image of each of some thousand characters. The layer before them is its own. The
+    teacher's suits what an LSTM gives, between -1 and 1; a neck that has to please it ends with
+    numbers that 8 bits are too few for.
     """
+    own = "runs/rec_ch/best.pt"
     return replace(
         rec_ch(data_root=data_root),
         name="rec_ch_edge",
         description="Chinese and English lines: the edge recogniser, taught by rec_ch",
         task=DistillRecognitionConfig(
             recogniser=edge_recogniser(),
-            teacher=RecogniserTeacherConfig(weights=RecogniserWeights(own="runs/rec_ch/best.pt")),
+            initial_weights=RecogniserWeights(own=own, parts=("head.classes",)),
+            teacher=RecogniserTeacherConfig(weights=RecogniserWeights(own=own)),
+            distillation_weight=0.0,
+            feature_weight=0.02,
         ),
         epochs=20,
         batch_size=64,
