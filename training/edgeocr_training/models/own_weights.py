@@ -33,11 +33,15 @@ def load_student(network: nn.Module, path: Path, *, parts: Sequence[str] | None 
     content = _content(path)
     weights: dict[str, Tensor] = content[_STUDENT]
 
+    children = {name for name, _ in network.named_children()}
+
     def taken(name: str) -> bool:
-        return parts is None or any(name.startswith(f"{part}.") for part in parts)
+        # What belongs to no child of the network is looked at, so that it is told of.
+        if parts is None or name.partition(".")[0] not in children:
+            return True
+        return any(name.startswith(f"{part}.") for part in parts)
 
     left = sorted({name.partition(".")[0] for name in network.state_dict() if not taken(name)})
-
     if widths := content.get(_WIDTHS):
         # What is left out here was built for the channels that the other parts had before.
         if left:
