@@ -218,7 +218,9 @@ def test_a_teacher_never_learns_and_moves_along(weights: str) -> None:
     before = task._teacher(image)
     torch.manual_seed(9)
     same = TINY.build().eval()
-    output = same(same.normalise(image))
+    # Without a gradient as well: some processors have another LSTM kernel then.
+    with torch.no_grad():
+        output = same(same.normalise(image))
     assert torch.equal(before.logits_BTK, output.logits_BTK)
     assert torch.equal(before.features_BTC, output.features_BTC)
     optimizer = torch.optim.Adam(task.parameters(), lr=0.1)
@@ -247,7 +249,9 @@ def test_features_of_the_teacher_are_a_lesson_of_their_own(weights: str) -> None
         recogniser=TINY, teacher=teacher, distillation_weight=0.0, feature_weight=0.25
     )
     same = replace(config, initial_weights=own).build().eval()(batch())
-    assert same["features"].item() == 0
+    # Squares of float32's last bits: the teacher runs without a gradient, for which some
+    # processors have another LSTM kernel.
+    assert same["features"].item() == pytest.approx(0, abs=1e-12)
     losses = build(config)(batch())
     assert "distillation" not in losses
     assert losses["features"].item() > 0
