@@ -27,7 +27,7 @@ ACCURACY: Final = ("detection", "end-to-end", "characters", "cer")
 
 Answer = Literal["yes", "no", "perhaps"]
 
-_MACHINE_KEYS: Final = ("architecture", "board", "cpu", "memory_bytes")
+_MACHINE_KEYS: Final = ("architecture", "board", "cpu", "cpu_flags", "memory_bytes")
 """What must be equal for two results to be of one kind of machine."""
 
 _CONDITION: Final = re.compile(

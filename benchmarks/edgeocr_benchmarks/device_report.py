@@ -29,6 +29,7 @@ from edgeocr_benchmarks.device_results import (
     PageScore,
     State,
 )
+from edgeocr_benchmarks.environment import processor_name
 from edgeocr_benchmarks.graphs import total_macs
 from edgeocr_benchmarks.metrics import METRICS, TIMES, page_samples, run_samples, unit
 from edgeocr_benchmarks.roofline import device_peak_gmacs, no_peak
@@ -80,7 +81,7 @@ def heading(result: DeviceResult) -> str:
 def machine_name(environment: Mapping[str, Any]) -> str:
     """The board, or else the processor."""
     board = environment.get("board")
-    cpu = ", ".join(environment.get("cpu", ())) or str(environment.get("architecture", "?"))
+    cpu = processor_name(environment)
     return f"{board} ({cpu})" if board else cpu
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from edgeocr_benchmarks import sampling
 from edgeocr_benchmarks.detection_metrics import PageCounts
+from edgeocr_benchmarks.environment import processor_name
 from edgeocr_benchmarks.labels import LabelKind
 from edgeocr_benchmarks.match_counts import MatchCounts
 from edgeocr_benchmarks.results import (
@@ -135,10 +136,9 @@ def _speed_table(result: SpeedResult, against: str | None) -> Table:
         rows.extend(_timed_row(run, engine, base) for engine in run.engines)
     page = result.page
     lines = "" if page.lines is None else f", {page.lines} lines"
-    machine = result.environment.get("cpu") or [result.environment.get("architecture", "?")]
     return Table(
-        title=f"{page.name}, {page.width}x{page.height}{lines}; {', '.join(machine)}; "
-        f"{result.created}",
+        title=f"{page.name}, {page.width}x{page.height}{lines}; "
+        f"{processor_name(result.environment)}; {result.created}",
         header=(
             "threads",
             "engine",

@@ -107,6 +107,10 @@ def test_what_can_not_be_compared_is_told(
             dataclasses.replace(steady, environment={**steady.environment, "board": "Pi"}),
             "different machines: board is None and Pi; --across-machines",
         ),
+        "processor": (
+            dataclasses.replace(steady, environment={**steady.environment, "cpu_flags": ["avx2"]}),
+            "different machines: cpu_flags is None and ['avx2']",
+        ),
         "noise": (
             make_device_result(ms=tuple(100.0 + 50 * (i % 2) for i in range(20))),
             "the second result is invalid: edge: too noisy",

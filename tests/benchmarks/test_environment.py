@@ -2,6 +2,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -142,3 +143,26 @@ def test_this_machine_can_be_described() -> None:
     assert facts["cpus"] >= len(environment.fastest_cores(1)) >= 0
     assert json.dumps(facts)
     assert json.dumps(environment.state())
+
+
+@pytest.mark.parametrize(
+    ("facts", "name"),
+    [
+        ({"cpu_flags": ["avx2", "avx512_vnni", "avx512f", "avx_vnni"]}, "with AVX-512 VNNI"),
+        ({"cpu_flags": ["avx2", "avx_vnni"]}, "with AVX-VNNI"),
+        ({"cpu_flags": ["avx2"]}, "without VNNI"),
+    ],
+)
+def test_a_name_tells_processors_with_8_bit_dot_products_apart(
+    facts: dict[str, Any], name: str
+) -> None:
+    machine = {"architecture": "x86_64", "cpu": ["2 x AMD EPYC"], **facts}
+    assert environment.processor_name(machine) == f"2 x AMD EPYC {name}"
+
+
+def test_a_name_says_no_more_than_a_record_does() -> None:
+    old = {"architecture": "x86_64", "cpu": ["2 x AMD EPYC"]}
+    assert environment.processor_name(old) == "2 x AMD EPYC"
+    board = {"architecture": "aarch64", "cpu": ["4 x Cortex-A76"], "cpu_flags": ["asimddp"]}
+    assert environment.processor_name(board) == "4 x Cortex-A76"
+    assert environment.processor_name({"architecture": "aarch64"}) == "aarch64"
