@@ -196,11 +196,12 @@ TABLES: Final[Mapping[str, AblationTable]] = {
             _detection("det_ic15_large", "MobileNetV3-large x1", "det_ic15_scratch"),
             _detection("det_ic15_small", "MobileNetV3-small x1", "det_ic15_scratch"),
             _detection("det_ic15_pp_lcnet", "PP-LCNet x1", "det_ic15_scratch"),
+            _detection("det_ic15_server", "ResNet18, 256 channels", "det_ic15_scratch"),
         ),
         remarks=(
             *(remark for remark in _DETECTION_REMARKS[:-1] if remark != _DETECTORS_START),
             "Start: random, all alike. The paper's begin with ImageNet's weights.",
-            "Necks have 96 channels; the paper compares backbones with 256.",
+            "Necks have 96 channels but for ResNet18's; the paper compares backbones with 256.",
         ),
     ),
     "pp-ocrv2-rec": AblationTable(

@@ -14,6 +14,7 @@ from edgeocr_training.compression.quantization.activation_quantizer import (
 )
 from edgeocr_training.compression.quantization.fake_quantization import (
     affine_parameters,
+    clip_and_round,
     fake_quantize_rows,
     row_scales,
 )
@@ -27,15 +28,15 @@ ends_st = st.tuples(st.floats(-50, 0), st.floats(0, 50))
 
 def test_the_symmetric_clip_is_pp_ocrs() -> None:
     """x - relu(x - a) + relu(-a - x), with its gradients for x and for a."""
-    quantizer = ActivationQuantizer(PP_OCR)
+    quantizer = ActivationQuantizer(PP_OCR).train()
     x, other = VALUES.clone().requires_grad_(), VALUES.clone().requires_grad_()
     alpha = torch.tensor(1.5, requires_grad=True)
     expected = other - torch.relu(other - alpha) + torch.relu(-alpha - other)
-    actual = quantizer.clip(x)
+    actual = quantizer(x)
     weights = torch.arange(41.0)
-    (actual * weights).sum().backward()  # type: ignore[no-untyped-call]
+    (actual * weights).sum().backward()
     (expected * weights).sum().backward()  # type: ignore[no-untyped-call]
-    assert torch.equal(actual, expected)
+    assert torch.allclose(actual, expected, atol=float(quantizer.scale) / 2)
     assert x.grad is not None
     assert other.grad is not None
     assert quantizer.alpha.grad is not None
@@ -45,25 +46,51 @@ def test_the_symmetric_clip_is_pp_ocrs() -> None:
 
 def test_behind_a_relu_the_clip_is_the_papers() -> None:
     """y = 0.5 (|x| - |x - a| + a); its gradient for a is 1 from a on, else 0."""
-    quantizer = ActivationQuantizer(QuantizationConfig(initial_clip=1.5), floor=0.0)
+    quantizer = ActivationQuantizer(QuantizationConfig(initial_clip=1.5), floor=0.0).train()
     expected = 0.5 * (VALUES.abs() - (VALUES - 1.5).abs() + 1.5)
-    assert torch.allclose(quantizer.clip(VALUES), expected, atol=1e-6)  # rounding of the sums
-    quantizer.clip(VALUES).sum().backward()  # type: ignore[no-untyped-call]
+    actual = quantizer(VALUES)
+    # Half a step, and the rounding of the sums.
+    assert torch.allclose(actual, expected, atol=float(quantizer.scale) / 2 + 1e-6)
+    actual.sum().backward()
     assert quantizer.alpha.grad == (VALUES > 1.5).sum()
 
 
 def test_the_asymmetric_clip_learns_both_ends() -> None:
-    quantizer = ActivationQuantizer(QuantizationConfig(initial_clip=1.5))
-    quantizer.clip(VALUES).sum().backward()  # type: ignore[no-untyped-call]
-    assert quantizer.alpha.grad == (VALUES > 1.5).sum()
-    assert quantizer.beta.grad == -(VALUES < -1.5).sum().float()
-
-
-def test_the_step_passes_the_gradient_to_the_clip() -> None:
-    """Through the rounding too: eq. 3."""
-    quantizer = ActivationQuantizer(QuantizationConfig(initial_clip=1.5), floor=0.0).train()
+    quantizer = ActivationQuantizer(QuantizationConfig(initial_clip=1.5)).train()
+    # Of equal ends one would lie half-way between two steps, and beyond the last one.
+    quantizer.beta.data.fill_(1.7)
     quantizer(VALUES).sum().backward()
     assert quantizer.alpha.grad == (VALUES > 1.5).sum()
+    assert quantizer.beta.grad == -(VALUES < -1.7).sum().float()
+
+
+@given(
+    values=st.lists(st.floats(-8, 8, width=32), min_size=1, max_size=40),
+    scale=st.sampled_from([0.004, 0.03, 0.25]),
+    zero_point=st.integers(-128, 127),
+    lower=st.none() | st.floats(-5, -0.5, width=32),
+    upper=st.none() | st.floats(0.5, 5, width=32),
+)
+def test_clip_and_round_is_torchs_clamp_and_fake_quantize(
+    values: list[float], scale: float, zero_point: int, lower: float | None, upper: float | None
+) -> None:
+    """Bit for bit, halves too (a scale of 0.25), with the gradients of x and of both ends."""
+    step = torch.tensor(scale), torch.tensor(zero_point, dtype=torch.int32)
+    results = []
+    for own in (True, False):
+        x = torch.tensor(values, requires_grad=True)
+        low, high = (
+            None if end is None else torch.tensor(end, requires_grad=True) for end in (lower, upper)
+        )
+        if own:
+            y = clip_and_round(x, scale=step[0], zero_point=step[1], lower=low, upper=high)
+        else:
+            clipped = x if low is None and high is None else torch.clamp(x, low, high)
+            y = torch.fake_quantize_per_tensor_affine(clipped, *step, -128, 127)
+        (y * torch.arange(1.0, len(values) + 1)).sum().backward()  # type: ignore[no-untyped-call]
+        results.append([y.detach(), *(end.grad for end in (x, low, high) if end is not None)])
+    for actual, expected in zip(*results, strict=True):
+        assert torch.equal(actual, expected)  # sums of few whole numbers are exact
 
 
 @given(ends_st)
@@ -128,8 +155,9 @@ def test_a_shared_range_is_that_of_all_together() -> None:
 
 
 def test_without_pact_nothing_is_learnt_or_clipped() -> None:
-    quantizer = ActivationQuantizer(QuantizationConfig(clip=False))
-    assert torch.equal(quantizer.clip(1000 * VALUES), 1000 * VALUES)
+    quantizer = ActivationQuantizer(QuantizationConfig(clip=False)).train()
+    wide = 1000 * VALUES
+    assert torch.allclose(quantizer(wide), wide, atol=float(quantizer.scale) * 0.501)
     assert not any(parameter.requires_grad for parameter in quantizer.parameters())
 
 

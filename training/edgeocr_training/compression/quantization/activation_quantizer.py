@@ -23,13 +23,10 @@ from typing import Final, Literal, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from edgeocr_training.compression.quantization.affine import (
-    HIGHEST,
-    LOWEST,
-    AffineQuantization,
-)
+from edgeocr_training.compression.quantization.affine import AffineQuantization
 from edgeocr_training.compression.quantization.fake_quantization import (
     affine_parameters,
+    clip_and_round,
 )
 from edgeocr_training.compression.quantization.histogram import Histogram
 from edgeocr_training.errors import QuantizationError, RecipeError
@@ -126,27 +123,15 @@ class ActivationQuantizer(nn.Module):
                 self.histogram = Histogram()
             self.histogram.add(x.detach().clamp(self._floor, self._ceiling) if self._bound else x)
             return x
-        clipped = self.clip(x.float())
+        x, (lower, upper) = x.float(), self._ends()
         if self.training:
-            self._follow(clipped.detach())
+            extremes = torch.stack(torch.aminmax(x.detach()))
+            self._follow(*extremes.clamp(lower.detach(), upper.detach()))
         elif not bool(self.observed):
             raise QuantizationError(self._missing())
         scale, zero_point = affine_parameters(self.low, self.high, symmetric=self._is_symmetric)
-        rounded: Tensor = torch.fake_quantize_per_tensor_affine(
-            clipped, scale, zero_point, LOWEST, HIGHEST
-        )
-        return rounded
-
-    def clip(self, x: Tensor) -> Tensor:
-        """PACT's clip alone: every value is x, or one of both ends."""
-        # The paper's sum of magnitudes has this value and this gradient, in three more passes.
-        if self._is_symmetric:
-            x = torch.clamp(x, -self.alpha, self.alpha)
-        elif self._floor is None:
-            x = torch.clamp(x, -self.beta, self.alpha)
-        else:
-            x = torch.clamp(x, max=self.alpha)
-        return x.clamp(self._floor, self._ceiling) if self._bound else x
+        # The paper's sum of magnitudes has the values and the gradients of a clip.
+        return clip_and_round(x, scale=scale, zero_point=zero_point, lower=lower, upper=upper)
 
     @property
     def scale(self) -> Tensor:
@@ -178,8 +163,18 @@ class ActivationQuantizer(nn.Module):
     def _bound(self) -> bool:
         return self._floor is not None or self._ceiling is not None
 
-    def _follow(self, clipped: Tensor) -> None:
-        self._seen.append(torch.aminmax(clipped))
+    def _ends(self) -> tuple[Tensor, Tensor]:
+        """Where the activation is clipped, with what is learnt of that."""
+        upper: Tensor = self.alpha
+        if self._ceiling is not None:
+            upper = torch.minimum(upper, upper.new_tensor(self._ceiling))
+        if self._floor is None:
+            return -(self.alpha if self._is_symmetric else self.beta), upper
+        lower = upper.new_tensor(self._floor)
+        return (torch.maximum(lower, -self.alpha) if self._is_symmetric else lower), upper
+
+    def _follow(self, least: Tensor, greatest: Tensor) -> None:
+        self._seen.append((least, greatest))
         lows, highs = zip(*self._seen, strict=True)
         complete = len(self._seen) == self.shared_by
         # Until there is a range, that of a part is one.
@@ -217,10 +212,12 @@ class FixedQuantizer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if self.mode != "quantize":
             return x
-        rounded: Tensor = torch.fake_quantize_per_tensor_affine(
-            x.float(), self.quantization.scale, self.quantization.zero_point, LOWEST, HIGHEST
+        x = x.float()
+        return clip_and_round(
+            x,
+            scale=x.new_tensor(self.quantization.scale),
+            zero_point=x.new_tensor(self.quantization.zero_point),
         )
-        return rounded
 
 
 def quantizers(network: nn.Module) -> Iterator[tuple[str, ActivationQuantizer]]:

@@ -22,9 +22,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
-from edgeocr_training.compression.quantization.affine import HIGHEST, LOWEST
 from edgeocr_training.compression.quantization.deployed import Deployed, LayerTracer
-from edgeocr_training.compression.quantization.fake_quantization import affine_parameters
+from edgeocr_training.compression.quantization.fake_quantization import (
+    affine_parameters,
+    clip_and_round,
+)
 from edgeocr_training.compression.quantization.layers import SATURATION
 from edgeocr_training.compression.quantization.preparation import is_prepared
 from edgeocr_training.errors import QuantizationError
@@ -179,5 +181,4 @@ def _rounded(x: Tensor) -> Tensor:
     scale, zero_point = affine_parameters(
         x.amin().clamp(-SATURATION, 0.0), x.amax().clamp(min=0.0), symmetric=False
     )
-    rounded: Tensor = torch.fake_quantize_per_tensor_affine(x, scale, zero_point, LOWEST, HIGHEST)
-    return rounded
+    return clip_and_round(x, scale=scale, zero_point=zero_point)
