@@ -18,7 +18,12 @@ from edgeocr_training.compression.quantization.activation_quantizer import Quant
 from edgeocr_training.recipe import Recipe, ScheduleConfig
 from edgeocr_training.recipes import RecipeFunction
 from edgeocr_training.recipes.classification import cls, cls_cpu
-from edgeocr_training.recipes.detection import det_lines, det_lines_cpu, det_lines_edge
+from edgeocr_training.recipes.detection import (
+    det_lines,
+    det_lines_cpu,
+    det_lines_edge,
+    det_lines_slim,
+)
 from edgeocr_training.recipes.recognition import (
     rec_ch,
     rec_ch_conv,
@@ -102,6 +107,7 @@ _FLOAT: Final[dict[str, tuple[RecipeFunction, int, int]]] = {
     "det_lines": (det_lines, 20, 5),
     "det_lines_cpu": (det_lines_cpu, 2, 1),
     "det_lines_edge": (det_lines_edge, 20, 5),
+    "det_lines_slim": (det_lines_slim, 2, 1),
     "rec_en_edge": (rec_en_edge, 3, 1),
     "rec_ch": (rec_ch, 2, 1),
     "rec_ch_edge": (rec_ch_edge, 3, 1),
