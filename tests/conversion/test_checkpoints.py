@@ -75,7 +75,7 @@ def test_a_detector_is_used_as_it_was_measured() -> None:
     assert isinstance(settings, DetectionSettings)
     assert settings.shapes == ((640, 640),)
     assert (settings.unclip_ratio, settings.dilation, settings.max_side) == (1.25, True, 1280)
-    assert (settings.threshold, settings.box_threshold) == (0.3, 0.5)
+    assert (settings.threshold, settings.box_threshold) == (0.3, 0.65)
 
 
 def test_a_float_checkpoint_is_left_to_be_calibrated(
