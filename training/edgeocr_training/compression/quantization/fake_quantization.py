@@ -47,8 +47,8 @@ def clip_and_round(
 
     The gradient passes to x where it lies between the ends, to an end where x lies beyond it, and
     to nothing where the steps end before. Values and gradients are those of ``torch.clamp`` and
-    ``torch.fake_quantize_per_tensor_affine``, which take more than twice the time on a CPU: the
-    one's gradient of an end is slow, and the other's loop is no vector code.
+    ``torch.fake_quantize_per_tensor_affine`` for ends that differ. They are not used because the
+    one's gradient of an end is slow on a CPU, and the other's loop is no vector code there.
 
     Args:
         x: float32, any shape.
