@@ -159,6 +159,19 @@ def test_each_point_of_pp_lcnet_is_a_switch(switch: dict[str, Any], fewer: int) 
     assert first.shape != second.shape or not torch.equal(first, second)
 
 
+def test_columns_halved_early_leave_half_of_the_arithmetic_to_the_same_weights() -> None:
+    torch.manual_seed(0)
+    late = MobileNetV1EnhanceConfig().build().eval()
+    early = MobileNetV1EnhanceConfig(early_columns=True).build().eval()
+    early.load_state_dict(late.state_dict())
+    image = torch.randn(1, 3, 32, 320)
+    with torch.inference_mode():
+        assert early(image).shape == late(image).shape == (1, 512, 1, 80)
+        assert not torch.equal(early(image), late(image))
+    # Only the stem and the blocks of sixteen rows cost as much as before.
+    assert count_macs(early, 32, 320) < 0.53 * count_macs(late, 32, 320)
+
+
 def test_a_residual_of_pp_ocr_that_keeps_its_rows_adds_no_input() -> None:
     """The shape of the first would allow it; the published network doesn't."""
     backbone = LineMobileNetV3Config().build()

@@ -17,6 +17,7 @@ from edgeocr_training.models.pp_lcnet import PpLcNetConfig
 from edgeocr_training.models.text_line import LineBackbone
 
 _STRIDES: Final = (2, 1, (2, 1), (2, 1), (2, 1))
+_EARLY_STRIDES: Final = (2, 1, (2, 2), (2, 1), (2, 1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,10 @@ class MobileNetV1EnhanceConfig:
     wide_channels: int | None = None
     """Of a 1x1 convolution after pooling, as PP-LCNet has one of 1280 before its classes.
     PP-OCRv2's recogniser has none."""
+    early_columns: bool = False
+    """Whether columns are halved for the second time where eight rows begin, and the maximum at
+    the end takes rows alone. There are as many steps, the same weights fit, and half of the
+    arithmetic is left."""
 
     def build(self) -> MobileNetV1Enhance:
         """Raises RecipeError for a scale that was not published, more than 13 blocks, or a
@@ -51,12 +56,12 @@ class MobileNetV1Enhance(LineBackbone):
         super().__init__()
         self.trunk = PpLcNetConfig(
             scale=config.scale,
-            strides=_STRIDES,
+            strides=_EARLY_STRIDES if config.early_columns else _STRIDES,
             hard_swish=config.hard_swish,
             gated_blocks=config.gated_blocks,
             large_kernels=config.large_kernels,
         ).build()
-        self.pool = nn.MaxPool2d(2)
+        self.pool = nn.MaxPool2d((2, 1) if config.early_columns else 2)
         channels = self.trunk.out_channels[-1]
         self.wide: nn.Module = nn.Identity()
         if config.wide_channels is not None:
