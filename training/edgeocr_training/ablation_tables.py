@@ -84,7 +84,8 @@ _DETECTION_REMARKS: Final = (
 _RECOGNITION_REMARKS: Final = (
     "Data: English words of ICDAR 2015 and IIIT5K and rendered lines, measured on other words of "
     "both; theirs are 17.9 million lines, most of them Chinese, and lines of an own collection.",
-    "Start: random, as theirs. Theirs are trained for 500 (PP-OCR) or 800 epochs.",
+    "Start: random, as theirs, for what the settings name no weights for. Theirs are trained for "
+    "500 (PP-OCR) or 800 epochs.",
     "MB are of the parameters, with 96 characters; the paper's are of a file, with 6,625.",
 )
 _CLASSIFICATION_REMARKS: Final = (
