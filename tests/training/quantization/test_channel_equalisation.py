@@ -99,6 +99,50 @@ def test_channels_much_wider_than_the_others_come_down(hard_swish: bool) -> None
     assert shift < (0.2 if hard_swish else 1e-3)
 
 
+@pytest.mark.parametrize("hard_swish", [True, False])
+def test_channels_much_narrower_than_the_others_come_up(hard_swish: bool) -> None:
+    student = _recogniser(hard_swish=hard_swish)
+    narrow = _stretch(student, 1 / 40)
+    weight_C, image = narrow.weight.clone(), _images()
+    before = _said(student, image)
+    changed = {layer.layer: layer for layer in equalise_channels(student, [image])}
+    layer = changed["backbone.trunk.stages.0.0.2.norm"]
+    assert layer.error < 0.2 * layer.error_before
+    assert (narrow.weight[:2] > 3 * weight_C[:2]).all()
+    assert layer.limit <= layer.widest
+    shift = (_said(student, image) - before).abs().mean() / before.std()
+    assert shift < (0.2 if hard_swish else 1e-3)
+
+
+@pytest.mark.parametrize("factor", [1 / 40, 7.0, 60.0])
+@torch.no_grad()
+def test_means_behind_a_layer_stay(factor: float) -> None:
+    """What the nearest line adds is taken from the mean of the normalisation behind it."""
+    student = _recogniser(hard_swish=True)
+    norm = _stretch(student, 1.0)
+    norm.weight[:5] *= factor
+    norm.bias[:5] *= factor
+    behind = dict(student.named_modules())["backbone.trunk.stages.0.1.0.norm"]
+    assert isinstance(behind, nn.BatchNorm2d)
+    means: list[Tensor] = []
+
+    def centred(module: nn.Module, read: tuple[Tensor, ...], given: Tensor) -> None:
+        assert behind.running_mean is not None
+        assert behind.running_var is not None
+        deviation_C = torch.sqrt(behind.running_var)
+        means.append((read[0].mean((0, 2, 3)) - behind.running_mean) / deviation_C)
+
+    behind.register_forward_hook(centred)
+    _said(student, _images())
+    assert means[0].abs().max() > 0.1, "a mean that is 0 shows nothing"
+    weight_C = norm.weight.clone()
+    equalise_channels(student, [_images()])
+    assert not torch.equal(norm.weight, weight_C)
+    _said(student, _images())
+    # Layers before are other ones, too, by a little.
+    torch.testing.assert_close(means[-1], means[0], rtol=0.0, atol=0.02)
+
+
 @torch.no_grad()
 def test_integers_keep_more_of_the_map() -> None:
     """What it is for: ranges by the same method, with and without."""
