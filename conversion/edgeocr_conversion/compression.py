@@ -158,11 +158,12 @@ def compare_compression(
     stage, settings = stage_settings(student, () if config.shape is None else (config.shape,))
     table = markdown(rows, measured, stage=stage, metric=recipe.evaluation.build().metric)
     height, width = settings.shapes[0]
+    processors = ", ".join(measured_on().get("cpu", ())) or "a CPU"
     write_whole(
         folder / TABLE,
         f"# Compression of {recipe.name}\n\n{table}\n\nMilliseconds are medians of "
         f"{config.rounds} runs in turns at {height}x{width} on {config.threads} "
-        f"{'thread' if config.threads == 1 else 'threads'} of {measured_on().get('cpu', 'a CPU')}; "
+        f"{'thread' if config.threads == 1 else 'threads'} of {processors}; "
         "the ratio's interval is of 95 %. Papers' figures are of their own data, and of a "
         "Snapdragon 855.\n".encode(),
     )
@@ -231,7 +232,11 @@ def _student(
     if row.method is not None:
         weights = place.with_suffix(".pt")
         quantize_checkpoint(
-            recipe, source, weights, config=CalibrationConfig(method=row.method), device=device
+            recipe,
+            source,
+            weights,
+            config=CalibrationConfig(method=row.method, equalise=row.equalised),
+            device=device,
         )
         return trained_student(recipe, weights).eval()
     return trained_student(recipe, source).eval()

@@ -27,7 +27,7 @@ from edgeocr_training.compression.table import PRUNING_ROWS, CompressedRow, mark
 from edgeocr_training.loop import RunResult
 from edgeocr_training.recipes import recipe_named
 
-WAYS = ("mse", "pact")
+WAYS = ("mse", "equalised", "pact")
 CPU = torch.device("cpu")
 DIRECTIONS = (
     f"{Path(__file__).parents[1] / 'training' / 'quantization' / 'tiny_directions.py'}:halves"
@@ -48,7 +48,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def compared(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("compression")
     arguments = ["compression", DIRECTIONS, "--checkpoint", str(checkpoint), "--epochs", "1"]
-    arguments += ["--ways", "pact,mse"]
+    arguments += ["--ways", "pact,mse,equalised"]
     assert main([*arguments, "--rounds", "3", "--device", "cpu", "--out", str(folder)]) == 0
     return folder
 
@@ -78,6 +78,7 @@ def test_the_table_has_a_line_for_each(compared: Path, capsys: pytest.CaptureFix
     table = (compared / TABLE).read_text("utf-8")
     assert table.startswith("# Compression of halves\n")
     assert "3 runs in turns at 32x32 on 1 thread of" in table
+    assert "[" not in table
     lines = [line for line in table.splitlines() if line.startswith("| ")]
     assert len(lines) == 1 + 1 + len(WAYS)
     assert lines[1].endswith("| 94.03 | 0.85 | 3.21 |")
@@ -142,7 +143,9 @@ def test_another_network_needs_another_folder(
     config = CompressionConfig(recipe=DIRECTIONS, checkpoint=checkpoint, epochs=2)
     with pytest.raises(ConversionError, match="choose another folder"):
         compare_compression(config, compared, device=CPU)
-    with pytest.raises(ConversionError, match="no way 'pruned'; there are: minmax, kl, mse, qat"):
+    with pytest.raises(
+        ConversionError, match="no way 'pruned'; there are: minmax, kl, mse, equalised"
+    ):
         compare_compression(replace(config, ways=("pruned",)), tmp_path, device=CPU)
     with pytest.raises(ConversionError, match="two rounds at least"):
         compare_compression(replace(config, rounds=1), tmp_path, device=CPU)

@@ -35,6 +35,8 @@ class CompressionRow:
     """Whether it begins with the pruned network."""
     method: Method | None = None
     """Of ranges without training."""
+    equalised: bool = False
+    """Whether channels are brought to like ranges before."""
     quantization: QuantizationConfig | None = None
     """Of training in integers."""
     reported: Mapping[Stage, Reported] = field(default_factory=dict)
@@ -69,6 +71,12 @@ QUANTIZATION_ROWS: Final = (
     CompressionRow(name="minmax", title="without training, extremes", method="minmax"),
     CompressionRow(name="kl", title="without training, KL divergence", method="kl"),
     CompressionRow(name="mse", title="without training, squared error", method="mse"),
+    CompressionRow(
+        name="equalised",
+        title="without training, channels equalised, squared error",
+        method="mse",
+        equalised=True,
+    ),
     CompressionRow(name="qat", title="training without PACT", quantization=WITHOUT_PACT),
     CompressionRow(
         name="pact_symmetric",
