@@ -29,6 +29,7 @@ from edgeocr_training.recipes.recognition import (
     rec_ch_conv,
     rec_ch_edge,
     rec_ch_narrow,
+    rec_ch_self,
     rec_en_edge,
 )
 from edgeocr_training.tasks.quantized import QuantizedTaskConfig
@@ -113,6 +114,7 @@ _FLOAT: Final[dict[str, tuple[RecipeFunction, int, int]]] = {
     "rec_ch": (rec_ch, 2, 1),
     "rec_ch_edge": (rec_ch_edge, 3, 1),
     "rec_ch_conv": (rec_ch_conv, 2, 1),
+    "rec_ch_self": (rec_ch_self, 1, 1),
     "rec_ch_narrow": (rec_ch_narrow, 3, 1),
 }
 """Recipe, and the epochs of the fine-tuning and between two evaluations of it."""

@@ -292,6 +292,39 @@ def rec_ch_conv(*, data_root: str = "data") -> Recipe:
     )
 
 
+def rec_ch_self(*, data_root: str = "data") -> Recipe:
+    """``rec_ch`` taught by itself: what ``rec_ch_self_pact`` is in floats.
+
+    In integers it learns to say what it says in floats, at every step. Labels alone let it drift:
+    they are few, and it has read them all. Short lines cost less, and long ones teach nothing
+    else, as all but the LSTM sees some dozen columns.
+    """
+    own = "runs/rec_ch/best.pt"
+    base = rec_ch(data_root=data_root)
+    assert isinstance(base.data, LinesConfig)
+    return replace(
+        base,
+        name="rec_ch_self",
+        description="Chinese and English lines: rec_ch, taught by itself",
+        task=DistillRecognitionConfig(
+            recogniser=RecogniserConfig(),
+            initial_weights=RecogniserWeights(own=own),
+            teacher=RecogniserTeacherConfig(weights=RecogniserWeights(own=own)),
+            feature_weight=0.005,
+        ),
+        data=replace(
+            base.data,
+            synthetic=SyntheticLinesConfig(
+                count=20_000, languages=("en", "zh"), longest_aspect=5.0
+            ),
+            width=128,
+            max_length=25,
+        ),
+        optimizer=_adam(2e-3),
+        ema_decay=0.99,
+    )
+
+
 def rec_ch_narrow(*, data_root: str = "data") -> Recipe:
     """``rec_ch`` with half of the columns and without an LSTM, to be pruned and trained further.
 
@@ -406,6 +439,7 @@ RECIPES: Final[dict[str, RecipeFunction]] = {
     "rec_ch": rec_ch,
     "rec_ch_edge": rec_ch_edge,
     "rec_ch_conv": rec_ch_conv,
+    "rec_ch_self": rec_ch_self,
     "rec_ch_narrow": rec_ch_narrow,
     "rec_ch_pp_ocrv2": rec_ch_pp_ocrv2,
 }
