@@ -424,12 +424,18 @@ def _eval(arguments: argparse.Namespace) -> int:
 def _export(arguments: argparse.Namespace) -> int:
     from edgeocr_training.compression.quantization.export import export_prepared
     from edgeocr_training.compression.quantization.preparation import is_prepared
+    from edgeocr_training.data.charset import read_charset
+    from edgeocr_training.data.line_dataset import LinesConfig
     from edgeocr_training.models.onnx_export import export_onnx
     from edgeocr_training.trained_student import trained_student
 
-    student = trained_student(_recipe(arguments), arguments.checkpoint).eval()
+    recipe = _recipe(arguments)
+    student = trained_student(recipe, arguments.checkpoint).eval()
     if not is_prepared(student):
-        export_onnx(student, arguments.out, shape=arguments.shape)
+        characters = None
+        if isinstance(recipe.data, LinesConfig):
+            characters = read_charset(recipe.data.charset)
+        export_onnx(student, arguments.out, shape=arguments.shape, characters=characters)
         return 0
     if arguments.shape is not None:
         raise OptionError("--shape: a student for integers is exported for images of every size")

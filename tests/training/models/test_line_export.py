@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from edgeocr_conversion.sources import charset_of
 from edgeocr_training.errors import ExportError
 from edgeocr_training.models.bilstm_neck import BiLstmConfig
 from edgeocr_training.models.classifier import Classifier, ClassifierConfig
@@ -23,6 +24,7 @@ from edgeocr_training.models.onnx_export import INPUT, LOGITS, export_onnx
 from edgeocr_training.models.recogniser import Recogniser
 from edgeocr_training.models.text_line import FeatureBackbone, SequenceNeck
 
+CHARACTERS = ("a", "#", "\u2028", " ")
 CLASSES = 5
 
 
@@ -78,7 +80,7 @@ def recogniser() -> Recogniser:
 def exported(recogniser: Recogniser, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("export") / "rec.onnx"
     recogniser.train()
-    export_onnx(recogniser, path, shape=(32, 64))
+    export_onnx(recogniser, path, shape=(32, 64), characters=CHARACTERS)
     return path
 
 
@@ -93,6 +95,15 @@ def inferred(network: nn.Module, image: Tensor) -> Tensor:
     with torch.inference_mode():
         logits: Tensor = network(image)
     return logits
+
+
+def test_the_file_names_its_characters_as_the_converter_wants_them(
+    recogniser: Recogniser, exported: Path, tmp_path: Path
+) -> None:
+    assert charset_of(exported, None) == CHARACTERS
+    with pytest.raises(ExportError, match=f"{CLASSES} classes, and there are {CLASSES} characters"):
+        export_onnx(recogniser, tmp_path / "x", shape=(32, 64), characters=(*CHARACTERS, "é"))
+    assert not (tmp_path / "x").exists()
 
 
 @pytest.mark.parametrize("width", [4, 64, 100, 320])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +29,8 @@ PROBABILITY: Final = "probability"
 """Output of a detector."""
 LOGITS: Final = "logits"
 """Output of recognisers and classifiers."""
+CHARACTERS: Final = "character"
+"""Metadata of a recogniser, as PaddleOCR's ONNX files have it: its characters, one a line."""
 
 Shape: TypeAlias = tuple[int, int]
 """(height, width) in pixels."""
@@ -42,7 +44,13 @@ normalisation folded into the weights."""
 _LARGEST_SIDE: Final = 8192
 
 
-def export_onnx(student: nn.Module, path: Path, *, shape: Shape | None = None) -> None:
+def export_onnx(
+    student: nn.Module,
+    path: Path,
+    *,
+    shape: Shape | None = None,
+    characters: Sequence[str] | None = None,
+) -> None:
     """Writes what a student computes at inference.
 
     The input "x" is (1, 3, H, W) float32, normalised. Batch normalisation is that of inference,
@@ -58,10 +66,12 @@ def export_onnx(student: nn.Module, path: Path, *, shape: Shape | None = None) -
         path: of the file, replaced only by one that ONNX Runtime computes alike.
         shape: height and width of an image that the file is checked with, in pixels; by default
             640x640, 32x320, or the classifier's.
+        characters: that a recogniser's classes 1, 2, ... mean, to be named in the file.
 
     Raises:
-        ExportError: the student is of another kind, it takes no images of that shape, the file
-            can't be written, or ONNX Runtime computes something else.
+        ExportError: the student is of another kind, it takes no images of that shape, it has
+            other classes than the characters, the file can't be written, or ONNX Runtime computes
+            something else.
     """
     match student:
         case Detector():
@@ -75,12 +85,20 @@ def export_onnx(student: nn.Module, path: Path, *, shape: Shape | None = None) -
                 f"a {type(student).__name__} is no detector, recogniser or classifier: its export "
                 "isn't known"
             )
+    if characters is not None and form.output_shape[-1] != len(characters) + 1:
+        raise ExportError(
+            f"the network has {form.output_shape[-1]} classes, and there are {len(characters)} "
+            "characters: it must be one more, the blank"
+        )
     if not path.parent.is_dir():
         raise ExportError(f"can't write {path}: there is no folder {path.parent}")
     form.network.eval()
     # Kept channels-last, pooling would be traced with the order of its result in memory.
     form.network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    content = _traced(form).SerializeToString()
+    model = _traced(form)
+    if characters is not None:
+        onnx.helper.set_model_props(model, {CHARACTERS: "\n".join(characters)})
+    content = model.SerializeToString()
     for checked in form.shapes:
         _check_parity(form, content, checked)
     try:
