@@ -143,6 +143,20 @@ def test_means_behind_a_layer_stay(factor: float) -> None:
     torch.testing.assert_close(means[-1], means[0], rtol=0.0, atol=0.02)
 
 
+@pytest.mark.parametrize("hard_swish", [True, False])
+@torch.no_grad()
+def test_channels_that_never_move_are_not_lost(hard_swish: bool) -> None:
+    """They may on other images than those few."""
+    student = _recogniser(hard_swish=hard_swish)
+    norm = _stretch(student, 40.0)
+    norm.bias[3] = -100.0
+    reader = dict(student.named_modules())["backbone.trunk.stages.0.1.0.conv"]
+    assert isinstance(reader, nn.Conv2d)
+    before = (norm.weight[3] * reader.weight[3]).clone()
+    equalise_channels(student, [_images()])
+    torch.testing.assert_close(norm.weight[3] * reader.weight[3], before)
+
+
 @torch.no_grad()
 def test_integers_keep_more_of_the_map() -> None:
     """What it is for: ranges by the same method, with and without."""

@@ -295,9 +295,8 @@ def rec_ch_conv(*, data_root: str = "data") -> Recipe:
 def rec_ch_self(*, data_root: str = "data") -> Recipe:
     """``rec_ch`` taught by itself: what ``rec_ch_self_pact`` is in floats.
 
-    In integers it learns to say what it says in floats, at every step. Labels alone let it drift:
-    they are few, and it has read them all. Short lines cost less, and long ones teach nothing
-    else, as all but the LSTM sees some dozen columns.
+    In integers it learns to say what it says in floats, at every step. From labels alone it learns
+    less: they are few, and it has read them all. Lines are short, because they cost less.
     """
     own = "runs/rec_ch/best.pt"
     base = rec_ch(data_root=data_root)
@@ -307,7 +306,6 @@ def rec_ch_self(*, data_root: str = "data") -> Recipe:
         name="rec_ch_self",
         description="Chinese and English lines: rec_ch, taught by itself",
         task=DistillRecognitionConfig(
-            recogniser=RecogniserConfig(),
             initial_weights=RecogniserWeights(own=own),
             teacher=RecogniserTeacherConfig(weights=RecogniserWeights(own=own)),
             feature_weight=0.005,

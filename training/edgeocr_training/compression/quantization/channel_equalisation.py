@@ -150,9 +150,9 @@ def _equalise(student: _Student, link: _Link, images: Sequence[Tensor]) -> Equal
         )
         return float(((given_BOHW - wanted_BOHW).var((0, 2, 3)) / power_O).mean())
 
-    as_it_is = _Scaling(*(x_BCHW.new_ones(x_BCHW.shape[1]) for _ in range(2)))
-    chosen, limit = as_it_is, widest
-    least = error_before = error(as_it_is, widest)
+    ones_C = x_BCHW.new_ones(x_BCHW.shape[1])
+    chosen, limit = _Scaling(ones_C, ones_C), widest
+    least = error_before = error(chosen, limit)
     for share in LIMITS:
         scaling = _scaling(link, x_BCHW, share * widest)
         if (remaining := error(scaling, share * widest)) < least:
@@ -179,7 +179,9 @@ def _scaling(link: _Link, x_BCHW: Tensor, ceiling: float) -> _Scaling:
         scaled_BCHW = x_BCHW / _spread(divisors_C)
         line_BCHW = _centred(link.activation(scaled_BCHW))
         covariance_C = (line_BCHW * y_BCHW).sum((0, 2, 3))
-        slopes_C = covariance_C / line_BCHW.square().sum((0, 2, 3)).clamp(min=tiny)
+        power_C = line_BCHW.square().sum((0, 2, 3))
+        # What never moved on these images may on others, and its scale is undone as a ReLU's is.
+        slopes_C = torch.where(power_C > 0, covariance_C / power_C.clamp(min=tiny), divisors_C)
         left_BCHW = _centred(_as_integers(link, scaled_BCHW, ceiling))
         error_C = (y_BCHW - _spread(slopes_C) * left_BCHW).square().sum((0, 2, 3))
         tried.append((error_C, divisors_C, slopes_C))
