@@ -104,6 +104,8 @@ class Recurrence(Operation):
 
     lstm: nn.LSTM
     """On the CPU, batch first; the values of its matrices are those of float16."""
+    input_factor: float = 1.0
+    """The map is so many times what the trained layers read, whose matrices are divided by it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -12,7 +12,8 @@ from torch import nn
 
 from edgeocr.whole_files import write_whole
 from edgeocr_training.compression.quantization.deployed import Deployed
-from edgeocr_training.compression.quantization.layers import set_mode
+from edgeocr_training.compression.quantization.device_graph import DeviceGraph, Recurrence
+from edgeocr_training.compression.quantization.layers import QuantizedRecurrence, set_mode
 from edgeocr_training.compression.quantization.lowering import convert
 from edgeocr_training.compression.quantization.onnx_writing import onnx_model
 from edgeocr_training.compression.quantization.range_table import RangeTable
@@ -49,7 +50,7 @@ def export_prepared(student: nn.Module, path: Path) -> None:
         raise ExportError(f"can't write {path}: there is no folder {path.parent}")
     graph = convert(student)
     content = onnx_model(graph).SerializeToString()
-    _check_parity(student, content, path)
+    _check_parity(student, graph, content, path)
     try:
         write_whole(table_path(path), RangeTable.of(graph).to_json().encode())
         write_whole(path, content)
@@ -57,10 +58,10 @@ def export_prepared(student: nn.Module, path: Path) -> None:
         raise ExportError(f"can't write {path}: {error}") from error
 
 
-def _check_parity(student: nn.Module, content: bytes, path: Path) -> None:
+def _check_parity(student: nn.Module, graph: DeviceGraph, content: bytes, path: Path) -> None:
     import onnxruntime  # type: ignore[import-untyped]
 
-    network = Deployed(copy.deepcopy(student).cpu().eval())
+    network = _with_stored_matrices(Deployed(copy.deepcopy(student).cpu().eval()), graph)
     set_mode(network, "float")
     image = np.random.default_rng(0).uniform(-1, 1, (1, 3, *_some_shape(student)))
     image = image.astype(np.float32)
@@ -74,6 +75,20 @@ def _check_parity(student: nn.Module, content: bytes, path: Path) -> None:
             f"ONNX Runtime computes something else than {path.name} was trained to, different by "
             f"{difference:.2g}; nothing was written"
         )
+
+
+@torch.no_grad()
+def _with_stored_matrices(network: nn.Module, graph: DeviceGraph) -> nn.Module:
+    """Gives LSTM layers the float16 values that a device keeps: rounding them is no error."""
+    stored = {o.name: o for o in graph.operations if isinstance(o, Recurrence)}
+    for module in network.modules():
+        if isinstance(module, QuantizedRecurrence):
+            operation = stored[module.name]
+            lstm = copy.deepcopy(operation.lstm)
+            for suffix in ("", "_reverse") if lstm.bidirectional else ("",):
+                getattr(lstm, f"weight_ih_l0{suffix}").mul_(operation.input_factor)
+            module.neck.lstm = lstm
+    return network
 
 
 def _some_shape(student: nn.Module) -> tuple[int, int]:

@@ -365,6 +365,7 @@ class _Lowering:
                 sources=(source.name,),
                 quantization=module.output.quantization,
                 lstm=lstm,
+                input_factor=source.factor,
             )
         )
 
