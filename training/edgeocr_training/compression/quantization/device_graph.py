@@ -104,7 +104,7 @@ class Recurrence(Operation):
 
     lstm: nn.LSTM
     """On the CPU, batch first; the values of its matrices are those of float16."""
-    input_factor: float = 1.0
+    input_factor: float
     """The map is so many times what the trained layers read, whose matrices are divided by it."""
 
 
